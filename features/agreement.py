@@ -1,0 +1,266 @@
+"""The agreement between marketing and sales: stages, goals, points, actions and promises.
+
+`Agreement.load` reads it from a file such as `smarketing.toml`; what each key means is written in that file.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from features.errors import UnknownError, nearest
+from features.feature import Feature
+from features.touch_types import TouchType
+
+DEFAULTS = Path(__file__).resolve().parent.parent / "smarketing.toml"
+"""The file that documents every key and is, at the same time, the built-in defaults: code holds no second list."""
+
+RUNGS = ("best", "base_rate", "stage_table", "logistic", "lightgbm")
+"""What a goal's `rung` may say: let the evidence choose, or pin one rung of the ladder."""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The steps of a revenue cycle.
+
+    Parameters
+    ----------
+    order : tuple of str
+        From the first to ``won``; ``deal`` is among them.
+    implicit_first : str
+        Stage that an account's first inbound touch opens; empty for none.
+    terminal : tuple of str
+        Ends without ``won``; ``lost`` is among them.
+    """
+
+    order: tuple[str, ...]
+    implicit_first: str
+    terminal: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The question one model answers: accounts `from_` these stages `reach` another `within_days`.
+
+    Parameters
+    ----------
+    name : str
+    kind : str
+        Kind of cycle: new, expansion or renewal.
+    from_ : tuple of str
+        Stages in which an account is asked about.
+    reach : str
+        The stage to be reached; a later one counts too.
+    within_days : int
+        The horizon.
+    rung : str
+        One of `RUNGS`.
+    """
+
+    name: str
+    kind: str
+    from_: tuple[str, ...]
+    reach: str
+    within_days: int
+    rung: str
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """The moments that become training rows.
+
+    Parameters
+    ----------
+    every : int
+        Days from one to the next.
+    at : tuple of datetime.time
+        Times of day, in `tz`.
+    tz : str
+        IANA time zone.
+    from_, to : datetime.date or None
+        First day, and the day after the last; None for what the ledger holds.
+    """
+
+    every: int
+    at: tuple[dt.time, ...]
+    tz: str
+    from_: dt.date | None
+    to: dt.date | None
+
+
+@dataclass(frozen=True)
+class Split:
+    """How rows are divided into training and test.
+
+    Parameters
+    ----------
+    kind : {"time", "folds"}
+        ``folds`` is for data without time.
+    test_share : float
+        Share of the time span, at its end, that is the test when `test_from` is None.
+    test_from, test_to : datetime.date or None
+        First day of the test, and the day after the last.
+    test_every : int
+        Days between test moments; those of the snapshots unless given.
+    test_at : tuple of datetime.time
+        Times of day of test moments; those of the snapshots unless given.
+    folds : int
+        Groups of accounts, for cross-fitting and for ``folds``.
+    """
+
+    kind: str
+    test_share: float
+    test_from: dt.date | None
+    test_to: dt.date | None
+    test_every: int
+    test_at: tuple[dt.time, ...]
+    folds: int
+
+
+@dataclass(frozen=True)
+class Grades:
+    """Percentiles in (0, 1) from which a score earns the grade; what is below `c` is D."""
+
+    a: float
+    b: float
+    c: float
+
+    def grade(self, percentile: float) -> str:
+        """Return the letter for a percentile in [0, 1].
+
+        Examples
+        --------
+        >>> Grades(a=0.9, b=0.7, c=0.4).grade(0.7)
+        'B'
+        """
+        return "A" if percentile >= self.a else "B" if percentile >= self.b else "C" if percentile >= self.c else "D"
+
+
+@dataclass(frozen=True)
+class Points:
+    """The day-0 score: points per touch of a type, halved with every `half_life_days`."""
+
+    half_life_days: float
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Action:
+    """A next step.
+
+    Parameters
+    ----------
+    name : str
+    cost : float
+        In the reporting currency, each.
+    capacity : int
+        How many the team can take in a week.
+    """
+
+    name: str
+    cost: float
+    capacity: int
+
+
+@dataclass(frozen=True)
+class Sla:
+    """The two-sided promise.
+
+    Parameters
+    ----------
+    marketing_promise : mapping of str to float
+        Stage -> accounts that marketing delivers to it per month.
+    first_response_hours : mapping of str to float
+        Touch type -> hours within which sales answers.
+    attempts : int
+        How often sales tries at least.
+    feedback_days : float
+        Days within which the outcome of a hand-off is fed back.
+    """
+
+    marketing_promise: Mapping[str, float]
+    first_response_hours: Mapping[str, float]
+    attempts: int
+    feedback_days: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Everything marketing and sales agreed on; the parts are described at their classes.
+
+    Parameters
+    ----------
+    default_goal : str
+        Name of the goal that is meant when none is given.
+    stages : Stages
+    goals : mapping of str to Goal
+    snapshots : Snapshots
+    split : Split
+    grades : Grades
+    points : Points
+    actions : mapping of str to Action
+    reporting_currency : str
+        ISO 4217 code.
+    sla : Sla
+    touch_types : mapping of str to TouchType
+        The built-in vocabulary with the users' own types.
+    features : tuple of Feature
+        The users' own features.
+    """
+
+    default_goal: str
+    stages: Stages
+    goals: Mapping[str, Goal]
+    snapshots: Snapshots
+    split: Split
+    grades: Grades
+    points: Points
+    actions: Mapping[str, Action]
+    reporting_currency: str
+    sla: Sla
+    touch_types: Mapping[str, TouchType]
+    features: tuple[Feature, ...]
+
+    @classmethod
+    def load(cls, path: Path | None = None, *, training: Mapping[str, Any] | None = None) -> Agreement:
+        """Read an agreement.
+
+        Parameters
+        ----------
+        path : Path or None
+            The file; None for the defaults.
+        training : mapping or None
+            The tables ``snapshots`` and ``split`` of a training file: they win, key by key, over those of the agreement.
+
+        Raises
+        ------
+        AgreementError
+            When a file can not be read, a key is unknown, or a value can not be; with the dotted path of the key.
+        """
+        # The reader forms these very records, so it can only be imported once they exist.
+        from features.agreement_reading import read_agreement
+
+        return read_agreement(path, training)
+
+    @property
+    def capacity(self) -> int:
+        """Accounts the team can take a next step with in a week: that of the action with the most room."""
+        return max((action.capacity for action in self.actions.values()), default=0)
+
+    def goal(self, name: str | None = None) -> Goal:
+        """Return the goal of that name, or the default one.
+
+        Raises
+        ------
+        UnknownError
+            With the nearest name.
+        """
+        wanted = self.default_goal if name is None else name
+        if wanted not in self.goals:
+            raise UnknownError(
+                f"There is no goal {wanted!r}.{nearest(wanted, self.goals)} Goals: {', '.join(self.goals)}."
+            )
+        return self.goals[wanted]

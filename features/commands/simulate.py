@@ -1,0 +1,70 @@
+"""`smarketing simulate`: a market with known truth, as files that `smarketing ingest` reads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from features.console import Console
+from features.errors import UnknownError, nearest
+
+
+def simulate(
+    ctx: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder to write; files of the same names are replaced.")],
+    accounts: Annotated[int | None, typer.Option(min=1, help="Number of accounts; default: the preset's.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed and --until, same bytes.")] = 1,
+    until: Annotated[
+        str | None, typer.Option(help="Where the history ends, a date or time in UTC; default: today 00:00 UTC.")
+    ] = None,
+    months: Annotated[int | None, typer.Option(min=1, help="Length of the history; default: the preset's.")] = None,
+    touches: Annotated[float, typer.Option(min=0.0, help="Factor on how often anything is touched.")] = 1.0,
+    preset: Annotated[str, typer.Option(help="Kind of market: demo.")] = "demo",
+) -> None:
+    """Simulate a market whose truth is known: the contract's tables, and the truth beside them."""
+    end = _moment(until)
+    from dataclasses import replace
+
+    from features.synthetic import PRESETS, days, write
+    from features.synthetic import simulate as live
+
+    if preset not in PRESETS:
+        raise UnknownError(
+            f"There is no preset {preset!r}.{nearest(preset, PRESETS)} Presets: {', '.join(PRESETS)}.",
+            hint="smarketing simulate --preset demo --out DIR",
+        )
+    market = PRESETS[preset]
+    market = replace(
+        market, accounts=accounts or market.accounts, months=months or market.months, touches=market.touches * touches
+    )
+    console = Console.of(ctx)
+    with console.progress("Simulating days", days(market)) as advance:
+        simulation = live(market, seed, end, advance=advance)
+    write(simulation, out)
+    rows = {name: table.num_rows for name, table in simulation.tables.items()}
+    counted = "\n".join(f"{name:15}{count:>10,}" for name, count in rows.items())
+    ended = datetime.fromtimestamp(end // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    console.emit(
+        {"out": str(out), "seed": seed, "until": ended, "rows": rows},
+        f"{counted}\nWrote {out}: {market.months} months until {ended}, seed {seed}. The truth is in {out / 'truth'}.",
+    )
+    console.say(f"Next: smarketing ingest {out}")
+
+
+def _moment(text: str | None) -> int:
+    if text is None:
+        now = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    else:
+        try:
+            now = datetime.fromisoformat(text)
+        except ValueError:
+            raise typer.BadParameter(
+                f"must be a date or time such as 2026-11-21 or 2026-11-21T09:00:00Z. Got {text!r}.",
+                param_hint="--until",
+            ) from None
+        now = now if now.tzinfo else now.replace(tzinfo=UTC)
+    # Whole seconds times a million: a float of microseconds would round.
+    return int(now.timestamp()) * 1_000_000

@@ -1,0 +1,1 @@
+"""Intake: `rows` checks a row, `files` reads files, `fieldmap` says what a sender's columns mean, `ingest` appends."""

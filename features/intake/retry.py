@@ -1,0 +1,104 @@
+"""Dead letters tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from features.errors import RowError
+from features.intake.fieldmap import FieldMap
+from features.intake.files import Record
+from features.intake.ingest import UNREADABLE, Summary
+from features.intake.jobs import LEDGERS_OWN, Mapped, own_rows
+from features.intake.rows import Row, RowParser
+from features.ledger import Batch, DeadLetter, Ledger
+
+
+@dataclass(frozen=True)
+class Retried:
+    """What became of dead letters: how many were tried, went in, stay open, and need a map to be tried at all."""
+
+    tried: int
+    resolved: int
+    still_rejected: int
+    need_map: int
+    summary: Summary
+
+
+def retry(ledger: Ledger, parser: RowParser, field_map: FieldMap | None, batches: Sequence[str] = ()) -> Retried:
+    """Map open dead letters again, append them, and settle those that went in.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    parser : RowParser
+    field_map : FieldMap or None
+        The map, mended perhaps, for letters that came from a sender's file.
+    batches : sequence of str
+        Names of the files whose letters to try; all when empty.
+    """
+    summary = Summary()
+    mapped = field_map.rows(parser) if field_map else None
+    tried = need_map = 0
+    resolved: list[int] = []
+    groups: dict[bool, dict[str, list[tuple[int, Row]]]] = {True: {}, False: {}}
+    for stored in ledger.dead_letters():
+        letter = stored.letter
+        if batches and letter.batch not in batches:
+            continue
+        if not letter.table and mapped is None:
+            need_map += 1
+            continue
+        tried += 1
+        record = orjson.loads(letter.raw)
+        try:
+            if letter.code == UNREADABLE:
+                raise RowError(letter.field, UNREADABLE, letter.reason)
+            rows = _retried_rows(letter, record, parser, mapped)
+        except RowError as error:
+            summary.rejected += 1
+            summary.reasons[error.message] += 1
+            continue
+        summary.ignored += rows is None
+        resolved.append(stored.id)
+        backfill = field_map.assumed if field_map and not letter.table else bool(letter.table)
+        for table, row in rows or ():
+            groups[backfill].setdefault(table, []).append((stored.id, row))
+    refused = _append_retried(ledger, groups, summary)
+    resolved = [letter_id for letter_id in resolved if letter_id not in refused]
+    if resolved:
+        # In a transaction of its own: a crash in between leaves letters open, and trying again finds duplicates.
+        summary.ledger_seq = ledger.append(Batch(resolves=resolved)).ledger_seq
+    summary.rows = tried
+    return Retried(tried, len(resolved), tried - len(resolved), need_map, summary)
+
+
+def _append_retried(
+    ledger: Ledger, groups: Mapping[bool, Mapping[str, list[tuple[int, Row]]]], summary: Summary
+) -> set[int]:
+    """Append the rows of retried letters and return the ids of letters of which the ledger refused a row."""
+    refused: set[int] = set()
+    for backfill, tables in groups.items():
+        if not tables:
+            continue
+        receipt = ledger.append(
+            Batch(rows={table: [row for _, row in rows] for table, rows in tables.items()}, backfill=backfill)
+        )
+        summary.add(receipt)
+        for rejection in receipt.rejected:
+            refused.add(tables[rejection.table][rejection.index][0])
+            summary.rejected += 1
+            summary.reasons[rejection.message] += 1
+    return refused
+
+
+def _retried_rows(
+    letter: DeadLetter, record: Record, parser: RowParser, mapped: Mapped | None
+) -> list[tuple[str, Row]] | None:
+    if not letter.table:
+        assert mapped is not None
+        return mapped(record)
+    ours = set(record) <= {*parser.fields(letter.table, camel=False), *LEDGERS_OWN}
+    return own_rows(letter.table, parser)(record) if ours else parser.parse(letter.table, record, camel=True)

@@ -1,0 +1,1 @@
+"""Versions of the store's tables, for alembic."""

@@ -1,0 +1,216 @@
+"""The ledger: the one system of record."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from features.errors import AgreementError, StoreError, UnknownError, nearest
+from features.ledger import reading
+from features.ledger.apply import check
+from features.ledger.engine import Engines, connect
+from features.ledger.letters import list_letters
+from features.ledger.migrate import migrate
+from features.ledger.records import Batch, Head, Receipt, Row, StoredDeadLetter, now_micros
+from features.ledger.tables import STORED, settings
+from features.ledger.transaction import Position
+from features.ledger.writer import Writer
+from features.schema import TABLES
+
+EMAIL_KEY_VARIABLE = "SMARKETING_EMAIL_KEY"
+
+
+class Ledger:
+    """A store of everything that was learnt of accounts, with two clocks on every fact.
+
+    Open one in each process with `Ledger.open`, and close it, or use it as a context manager. Any thread may use it.
+
+    Examples
+    --------
+    >>> with Ledger.open(tmp / "market.db") as ledger:  # doctest: +SKIP
+    ...     ledger.append(Batch({"accounts": [{"account_id": "a-1"}]})).accepted
+    1
+    """
+
+    def __init__(self, engines: Engines, clock: Callable[[], int]) -> None:
+        self._engines = engines
+        self._writer = Writer(engines, clock)
+
+    @classmethod
+    def open(cls, store: str | os.PathLike[str], *, clock: Callable[[], int] = now_micros) -> Self:
+        """Open a store, make it when it is not there, and bring its tables to this version.
+
+        Parameters
+        ----------
+        store : str or path
+            A database file, or a SQLAlchemy DSN.
+        clock : callable
+            The time now, in microseconds since the epoch.
+
+        Raises
+        ------
+        StoreError
+            When it is no store, can not be written, or is of a newer version than this program.
+        """
+        engines = connect(os.fspath(store))
+        try:
+            with _failures(engines):
+                migrate(engines)
+        except StoreError:
+            engines.close()
+            raise
+        return cls(engines, clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finish appends under way and close the store."""
+        self._writer.close()
+        self._engines.close()
+
+    @property
+    def commits(self) -> int:
+        """Transactions committed by this process: fewer than appends when many wait at once."""
+        return self._writer.commits
+
+    def append(self, batch: Batch) -> Receipt:
+        """Store a batch in one transaction and return its receipt after the commit.
+
+        Raises
+        ------
+        UnknownError
+            When the batch names a table that can not be appended to.
+        StoreError
+            When the store can not be written; nothing of the batch is stored then.
+        """
+        check(batch)
+        return self._writer.append(batch)
+
+    def head(self) -> Head:
+        """Return where the ledger stands."""
+        with self._reading() as connection:
+            position = Position.read(connection)
+        return Head(position.seq, position.known_at)
+
+    def account_seq(self, account_id: str) -> int | None:
+        """Return the position of the last change that concerns an account; None when the account is unknown."""
+        with self._reading() as connection:
+            return reading.account_seq(connection, account_id)
+
+    def account_tables(self, account_id: str) -> dict[str, pa.Table]:
+        """Return what the evaluators read of one account.
+
+        Returns
+        -------
+        dict of str to Table
+            `account_touches`, `deals`, `stage_changes`, `attributes` (of the account, and of everyone who has a touch
+            with it or was ever employed by it), `fx_rates`, `accounts`; without rows that are never visible. Empty
+            tables for an unknown account.
+        """
+        with self._reading() as connection:
+            return reading.account_tables(connection, account_id)
+
+    def tables(self) -> dict[str, pa.Table]:
+        """Return what the evaluators read of all accounts, as in `account_tables`."""
+        with self._reading() as connection:
+            return reading.tables(connection)
+
+    def export(self, table: str) -> pa.Table:
+        """Return a table of the contract as stored, with every revision, in the order of the ledger.
+
+        Raises
+        ------
+        UnknownError
+            When there is no such table.
+        """
+        if table not in TABLES:
+            raise UnknownError(f"There is no table {table!r}.{nearest(table, TABLES)} Allowed: {', '.join(TABLES)}.")
+        with self._reading() as connection:
+            return reading.export(connection, table)
+
+    def dead_letters(
+        self, *, batch: str | None = None, resolved: bool = False, after: int = 0, limit: int = 1_000
+    ) -> list[StoredDeadLetter]:
+        """Return rows that were refused, oldest first.
+
+        Parameters
+        ----------
+        batch : str, default=None
+            Only those of this file or request.
+        resolved : bool, default=False
+            Also those that are settled.
+        after : int, default=0
+            Only those with a greater id: the last id of the page before.
+        limit : int, default=1000
+        """
+        with self._reading() as connection:
+            return list_letters(connection, batch=batch, resolved=resolved, after=after, limit=limit)
+
+    def email_key(self) -> bytes:
+        """Return the 32 secret bytes under which e-mail addresses are hashed.
+
+        They are made with the store; the environment variable `SMARKETING_EMAIL_KEY` (64 hexadecimal digits) goes first.
+
+        Raises
+        ------
+        AgreementError
+            When the variable is set to something else.
+        """
+        given = os.environ.get(EMAIL_KEY_VARIABLE)
+        if given:
+            with contextlib.suppress(ValueError):
+                if len(key := bytes.fromhex(given)) == 32:
+                    return key
+            raise AgreementError(f"{EMAIL_KEY_VARIABLE} must be 64 hexadecimal digits. Got {len(given)} characters.")
+        with self._reading() as connection:
+            stored = sa.select(settings.c.value).where(settings.c.name == "email_key")
+            return bytes.fromhex(connection.execute(stored).scalar_one())
+
+    def account(self, account_id: str) -> Row:
+        """Return the row of an account.
+
+        Raises
+        ------
+        UnknownError
+            When the account is unknown.
+        """
+        stored = STORED["accounts"]
+        with self._reading() as connection:
+            found = connection.execute(sa.select(stored).where(stored.c.account_id == account_id)).mappings().first()
+        if found is None:
+            raise UnknownError(f"There is no account {account_id!r}.")
+        return {name: found[name] for name in TABLES["accounts"].names}
+
+    def accounts(self, *, after: str = "", limit: int = 200) -> list[Row]:
+        """Return accounts in the order of their ids, from the one after `after` on."""
+        stored = STORED["accounts"]
+        statement = sa.select(stored).where(stored.c.account_id > after).order_by(stored.c.account_id).limit(limit)
+        with self._reading() as connection:
+            rows = connection.execute(statement).mappings().all()
+        return [{name: row[name] for name in TABLES["accounts"].names} for row in rows]
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        """Read one moment of the store."""
+        with _failures(self._engines), self._engines.reader.connect() as connection, connection.begin():
+            yield connection
+
+
+@contextlib.contextmanager
+def _failures(engines: Engines) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        raise StoreError(f"The store {engines.path} can not be used: {error.orig}.") from error

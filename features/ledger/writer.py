@@ -1,0 +1,157 @@
+"""The one thread of a process that writes: many appends, one transaction, one flush to the disk (group commit)."""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from features.errors import StoreError
+from features.ledger import staging
+from features.ledger.apply import apply
+from features.ledger.engine import Engines
+from features.ledger.records import Batch, Receipt
+from features.ledger.transaction import Position
+
+_GROUP_ROWS = 20_000
+"""Rows after which a group takes in no further append, so that the first of it does not wait for long."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    batch: Batch
+    receipt: Future[Receipt] = field(default_factory=Future)
+
+
+class Writer:
+    """Takes batches from any thread and commits those that are waiting together.
+
+    Parameters
+    ----------
+    engines : Engines
+    clock : callable
+        The time now, in microseconds.
+
+    Attributes
+    ----------
+    commits : int
+        Transactions committed so far.
+    """
+
+    def __init__(self, engines: Engines, clock: Callable[[], int]) -> None:
+        self.commits = 0
+        self._engines = engines
+        self._clock = clock
+        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._closing = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._thread.start()
+
+    def append(self, batch: Batch) -> Receipt:
+        """Store a batch and return its receipt once it is on the disk.
+
+        Raises
+        ------
+        StoreError
+            When the store can not be written, or the writer is closed.
+        """
+        request = _Request(batch)
+        with self._closing:
+            if self._closed:
+                raise StoreError("The ledger is closed; nothing can be appended.")
+            self._requests.put(request)
+        return request.receipt.result()
+
+    def close(self) -> None:
+        """Finish what was handed in, then stop."""
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._requests.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with self._engines.writer.connect() as connection:
+            with connection.begin():
+                staging.prepare(connection)
+            while group := self._next_group():
+                self._settle(connection, group)
+
+    def _next_group(self) -> list[_Request]:
+        """Wait for an append and return it with all that queue behind it; empty when the writer is to stop."""
+        group: list[_Request] = []
+        size = 0
+        while size < _GROUP_ROWS:
+            try:
+                request = self._requests.get(block=not group)
+            except queue.Empty:
+                break
+            if request is None:
+                if group:
+                    self._requests.put(None)
+                break
+            group.append(request)
+            size += len(request.batch)
+        return group
+
+    def _settle(self, connection: sa.Connection, group: Sequence[_Request]) -> None:
+        """Commit a group and answer each of its appends; when the store itself fails, try them one by one."""
+        try:
+            outcomes = self._commit(connection, group)
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            if len(group) > 1:
+                for request in group:
+                    self._settle(connection, [request])
+                return
+            group[0].receipt.set_exception(_store_error(self._engines, error))
+            return
+        for request, outcome in zip(group, outcomes, strict=True):
+            if isinstance(outcome, Receipt):
+                request.receipt.set_result(outcome)
+            else:
+                request.receipt.set_exception(outcome)
+
+    def _commit(self, connection: sa.Connection, group: Sequence[_Request]) -> list[Receipt | Exception]:
+        with self._engines.write_lock(), connection.begin():
+            position = Position.read(connection)
+            before = dataclasses.replace(position)
+            if len(group) == 1:
+                # Nothing else to protect: the transaction itself is undone, and spares SQLite the cost of a savepoint.
+                outcomes: list[Receipt | Exception] = [apply(connection, group[0].batch, position, self._clock())]
+            else:
+                outcomes = [self._apply(connection, request.batch, position) for request in group]
+            if position != before:
+                position.write(connection)
+        self.commits += 1
+        return outcomes
+
+    def _apply(self, connection: sa.Connection, batch: Batch, position: Position) -> Receipt | Exception:
+        """Apply one append of a group, so that its own failure undoes nothing else.
+
+        This is the border of the writer's thread: whatever goes wrong with a batch is the answer to its sender.
+        """
+        before = dataclasses.replace(position)
+        savepoint = connection.begin_nested()
+        try:
+            receipt = apply(connection, batch, position, self._clock())
+        except sa.exc.OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            savepoint.rollback()
+            position.seq, position.known_at = before.seq, before.known_at
+            return error
+        savepoint.commit()
+        return receipt
+
+
+def _store_error(engines: Engines, error: Exception) -> StoreError:
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    failure = StoreError(f"The store {engines.path} can not be written now: {cause}.", hint="Nothing of it was stored.")
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,289 @@
+"""The atoms of a catalogue as SQL.
+
+Only SUM, COUNT, MIN and MAX of CASE, EXP, CAST, equi-joins, range conditions, GROUP BY and integer epochs are used, and
+ROW_NUMBER and LAG for the median gap between deals: a subset that DuckDB, Spark and warehouses read alike. Texts arrive
+as integers (`Codes` for those that filters compare with, a dictionary's for those that are told apart).
+
+For each relation, ``seen_<relation>`` holds one row for every pair and row visible to it: ``pair``, ``age``
+(microseconds from ``occurred_at`` to ``as_of``), ``line`` (the row's number, ascending in time) and the columns that atoms read.
+
+Filters are not evaluated row by row and feature by feature: rows are summed per pair and value of the columns that a
+filter reads, and every filter over the same columns then adds up the values it lets pass. With some hundred features
+that is several times cheaper than a CASE for each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+from features.algebra import (
+    LOOKBACK_DAYS,
+    RELATIONS,
+    Atom,
+    Cadence,
+    Count,
+    Decayed,
+    Distinct,
+    Gap,
+    Latest,
+    Mean,
+    Recency,
+    Sum,
+    TopShare,
+    Waiting,
+    Where,
+    window_days,
+)
+from features.schema import DAY
+
+_MICROS = f"{DAY}.0e0"
+_HOURS = f"{DAY // 24}.0e0"
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Integers that stand for the texts compared in filters, per column of a relation; 0 is any other text.
+
+    Parameters
+    ----------
+    values : mapping of str to tuple of str
+        Column to the texts with codes 1, 2, ...
+    """
+
+    values: Mapping[str, tuple[str, ...]]
+
+    def condition(self, where: Where) -> str:
+        """Return a filter as SQL over the columns ``f_<name>``; empty when everything passes."""
+        terms = []
+        for name, wanted in where.terms:
+            numbers = sorted(self.values[name].index(value) + 1 for value in wanted)
+            terms.append(f"f_{name} IN ({', '.join(map(str, numbers))})")
+        return " AND ".join(terms)
+
+    def combined(self, columns: Sequence[str]) -> str:
+        """Return one integer for the codes of several columns, as SQL."""
+        expression = "0"
+        for name in columns:
+            expression = f"({expression} * {len(self.values[name]) + 1} + f_{name})"
+        return expression
+
+    def passing(self, where: Where) -> tuple[int, ...]:
+        """Return the combined codes, over the filter's own columns, that it lets pass."""
+        choices = [[self.values[name].index(value) + 1 for value in wanted] for name, wanted in where.terms]
+        sizes = [len(self.values[name]) + 1 for name in where.columns()]
+        found = []
+        for chosen in product(*choices):
+            code = 0
+            for size, number in zip(sizes, chosen, strict=True):
+                code = code * size + number
+            found.append(code)
+        return tuple(found)
+
+
+@dataclass
+class Grouped:
+    """A query with a row per pair and combined code: columns ``pair``, ``code``, ``c0``, ``c1``, ...
+
+    Parameters
+    ----------
+    relation : str
+    columns : tuple of str
+        The filter columns that are combined.
+    parts : dict of str to str
+        Aggregate to the name of its column.
+    atoms : list of (int, Atom, tuple of str)
+        Place of each atom that follows from it, the atom, and the columns it needs.
+    """
+
+    relation: str
+    columns: tuple[str, ...]
+    parts: dict[str, str] = field(default_factory=dict)
+    atoms: list[tuple[int, Atom, tuple[str, ...]]] = field(default_factory=list)
+
+    def add(self, place: int, atom: Atom) -> None:
+        """Add an atom."""
+        names = tuple(self.parts.setdefault(part, f"c{len(self.parts)}") for part in _aggregates(atom))
+        self.atoms.append((place, atom, names))
+
+    def sql(self, filters: Codes) -> str:
+        """Return the query."""
+        picked = "".join(f", {part} AS {name}" for part, name in self.parts.items())
+        some = " OR ".join(f"f_{name} > 0" for name in self.columns)
+        return (
+            f"SELECT pair, {filters.combined(self.columns)} AS code{picked} FROM seen_{self.relation} "
+            f"{f'WHERE {some} ' if some else ''}GROUP BY pair, code"
+        )
+
+
+@dataclass(frozen=True)
+class Single:
+    """A query with a row per pair: ``pair`` and the value of each of some atoms, ``c0``, ``c1``, ..."""
+
+    sql: str
+    places: tuple[int, ...]
+
+
+def codes(atoms: Iterable[Atom], relation: str) -> Codes:
+    """Return the codes of every text that a filter over the relation compares with."""
+    values: dict[str, dict[str, None]] = {}
+    for atom in atoms:
+        if atom.of == relation:
+            for name, wanted in atom.where.terms:
+                values.setdefault(name, {}).update(dict.fromkeys(wanted))
+    return Codes({name: tuple(found) for name, found in values.items()})
+
+
+def columns(atoms: Iterable[Atom], relation: str) -> list[str]:
+    """Return the columns of a relation, beyond the filters', that its atoms read per row."""
+    found: dict[str, None] = {}
+    for atom in atoms:
+        if atom.of == relation:
+            if isinstance(atom, Sum | Mean | Distinct | TopShare):
+                found[atom.column] = None
+            elif isinstance(atom, Recency | Cadence) and atom.at != "occurred_at":
+                found[atom.at] = None
+    return list(found)
+
+
+def seen(relation: str, atoms: Sequence[Atom], filters: Codes) -> str:
+    """Return the query behind ``seen_<relation>``: the range join of pairs with the relation's rows."""
+    lookback = f" AND r.occurred_at > p.as_of - {LOOKBACK_DAYS * DAY}" if relation == "touches" else ""
+    picked = [f"r.f_{name}" for name in filters.values]
+    for name in columns(atoms, relation):
+        picked.append(f"p.as_of - r.{name} AS {name}_age" if name in RELATIONS[relation]["time"] else f"r.{name}")
+    for half_life in sorted(
+        {atom.half_life_days for atom in atoms if isinstance(atom, Decayed) and atom.of == relation}
+    ):
+        picked.append(f"EXP((p.as_of - r.occurred_at) * {_rate(half_life)}) AS {_weight(half_life)}")
+    more = "".join(f", {column}" for column in picked)
+    return (
+        f"SELECT p.pair, p.as_of, p.as_of - r.occurred_at AS age, r.line{more} FROM pairs p JOIN {relation} r "
+        f"ON r.account = p.account AND r.valid_from <= p.as_of AND p.as_of < r.valid_until{lookback}"
+    )
+
+
+def queries(atoms: Sequence[Atom], filters: Mapping[str, Codes]) -> tuple[list[Grouped], list[Single]]:
+    """Return the queries that together give every atom.
+
+    Parameters
+    ----------
+    atoms : sequence of Atom
+        Their position is their place.
+    filters : mapping of str to Codes
+        Per relation.
+    """
+    grouped: dict[tuple[str, tuple[str, ...]], Grouped] = {}
+    told_apart: dict[tuple[str, Where, str], list[tuple[int, Distinct | TopShare]]] = {}
+    single: list[Single] = []
+    for place, atom in enumerate(atoms):
+        if isinstance(atom, Distinct | TopShare):
+            told_apart.setdefault((atom.of, atom.where, atom.column), []).append((place, atom))
+        elif isinstance(atom, Gap | Waiting):
+            single.append(_replies(place, atom, filters["touches"]))
+        elif isinstance(atom, Cadence):
+            single.append(_cadence(place, atom, filters[atom.of]))
+        else:
+            key = (atom.of, atom.where.columns())
+            grouped.setdefault(key, Grouped(*key)).add(place, atom)
+    for (relation, where, column), group in told_apart.items():
+        single.append(_values(relation, where, column, group, filters[relation]))
+    return list(grouped.values()), single
+
+
+def _aggregates(atom: Atom) -> tuple[str, ...]:
+    """Return the aggregates, per pair and code, that an atom needs."""
+    within = _within(atom)
+    if isinstance(atom, Count):
+        return (f"SUM({_when(within, '1', '0')})" if within else "COUNT(*)",)
+    if isinstance(atom, Decayed):
+        return (f"SUM({_weight(atom.half_life_days)})",)
+    if isinstance(atom, Recency):
+        age = "age" if atom.at == "occurred_at" else f"{atom.at}_age"
+        return (f"MIN({_when(within, age)})",)
+    if isinstance(atom, Latest):
+        return (f"MAX({_when(within, 'line')})",)
+    if isinstance(atom, Sum | Mean):
+        value = _when(within, atom.column)
+        return (f"SUM({value})",) if isinstance(atom, Sum) else (f"SUM({value})", f"COUNT({value})")
+    raise TypeError(f"{type(atom).__name__} is not a plain aggregate.")
+
+
+def _values(
+    relation: str, where: Where, column: str, atoms: Sequence[tuple[int, Distinct | TopShare]], filters: Codes
+) -> Single:
+    """Count in two steps: per pair and value, then per pair."""
+    widest = [_within(atom) for _, atom in atoms]
+    bounds = [] if "" in widest else [max(widest, key=len)] if len(set(widest)) == 1 else []
+    condition = " AND ".join([*filter(None, [filters.condition(where)]), f"{column} IS NOT NULL", *bounds])
+    inner = {"MIN(age)": "youngest"}
+    outer = []
+    for _, atom in atoms:
+        within = _within(atom)
+        if isinstance(atom, Distinct):
+            outer.append(f"CAST(SUM({_when(within.replace('age', 'youngest'), '1', '0')}) AS DOUBLE)")
+        else:
+            tally = inner.setdefault(f"SUM({_when(within, '1', '0')})", f"n{len(inner)}")
+            outer.append(f"CASE WHEN SUM({tally}) > 0 THEN MAX({tally}) / CAST(SUM({tally}) AS DOUBLE) END")
+    per_value = ", ".join(f"{expression} AS {name}" for expression, name in inner.items())
+    per_pair = ", ".join(f"{expression} AS c{number}" for number, expression in enumerate(outer))
+    return Single(
+        f"SELECT pair, {per_pair} FROM (SELECT pair, {column}, {per_value} FROM seen_{relation} "
+        f"WHERE {condition} GROUP BY pair, {column}) v GROUP BY pair",
+        tuple(place for place, _ in atoms),
+    )
+
+
+def _replies(place: int, atom: Gap | Waiting, filters: Codes) -> Single:
+    condition = " AND ".join(filter(None, (filters.condition(atom.where), _within(atom))))
+    asked = (
+        "SELECT q.pair, q.line, MIN(q.age) AS age, MAX(q.as_of - a.answered_at) AS answer_age FROM "
+        f"(SELECT pair, line, age, as_of FROM seen_touches{f' WHERE {condition}' if condition else ''}) q "
+        "LEFT JOIN answers a ON a.touch = q.line AND a.valid_from <= q.as_of AND q.as_of < a.valid_until "
+        "GROUP BY q.pair, q.line"
+    )
+    if isinstance(atom, Waiting):
+        value, kept = f"MAX(age) / {_MICROS}", "answer_age IS NULL"
+    else:
+        wait = "CASE WHEN age > answer_age THEN age - answer_age ELSE 0 END"
+        value, kept = f"CAST(SUM({wait}) AS DOUBLE) / COUNT(*) / {_HOURS}", "answer_age IS NOT NULL"
+    return Single(f"SELECT pair, {value} AS c0 FROM ({asked}) w WHERE {kept} GROUP BY pair", (place,))
+
+
+def _cadence(place: int, atom: Cadence, filters: Codes) -> Single:
+    age = "age" if atom.at == "occurred_at" else f"{atom.at}_age"
+    condition = filters.condition(atom.where)
+    rows = f"FROM seen_{atom.of}{f' WHERE {condition}' if condition else ''}"
+    gaps = f"SELECT pair, {age} - LAG({age}) OVER (PARTITION BY pair ORDER BY {age}) AS gap {rows}"
+    middle = "CASE WHEN 2 * place >= gaps AND 2 * place <= gaps + 2 THEN CAST(gap AS DOUBLE) END"
+    return Single(
+        f"SELECT pair, AVG({middle}) / {_MICROS} AS c0 FROM ("
+        "SELECT g.pair, g.gap, n.gaps, ROW_NUMBER() OVER (PARTITION BY g.pair ORDER BY g.gap) AS place "
+        f"FROM ({gaps}) g JOIN (SELECT pair, COUNT(*) - 1 AS gaps {rows} GROUP BY pair) n ON n.pair = g.pair "
+        "WHERE g.gap IS NOT NULL) ranked GROUP BY pair",
+        (place,),
+    )
+
+
+def _within(atom: Atom) -> str:
+    """Return the window of an atom as a condition on age; the look-back of touches is in ``seen_touches``."""
+    days = window_days(atom)
+    if isinstance(atom, Decayed) or days is None or (atom.of == "touches" and days == LOOKBACK_DAYS):
+        return ""
+    return f"age < {int(days * DAY)}"
+
+
+def _when(condition: str, then: str, otherwise: str | None = None) -> str:
+    if not condition:
+        return then
+    return f"CASE WHEN {condition} THEN {then}{f' ELSE {otherwise}' if otherwise is not None else ''} END"
+
+
+def _rate(half_life: float) -> str:
+    return f"({-math.log(2) / (half_life * DAY)!r})"
+
+
+def _weight(half_life: float) -> str:
+    return f"w_{half_life!r}".replace(".", "_")

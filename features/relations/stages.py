@@ -1,0 +1,119 @@
+"""The relation ``stages``: where the cycles of each account stand over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.agreement import Agreement
+from features.cycles import StageRow, Standing, standings
+from features.intervals import groups
+from features.relations.columns import Codes, ints, leading, validity
+from features.schema import FOREVER
+
+
+def stage_rows(
+    stage_changes: pa.Table,
+    change_account: Codes,
+    deals: pa.Table,
+    deal_account: Codes,
+    touches: pa.Table,
+    account_ids: Sequence[str],
+    agreement: Agreement,
+) -> pa.Table:
+    """Return the relation ``stages``: the furthest cycle of each kind of an account over time."""
+    found = []
+    for account, kind, timeline in stage_timelines(
+        stage_changes, change_account, deals, deal_account, touches, account_ids, agreement
+    ):
+        for standing in timeline:
+            top = standing.furthest
+            found.append(
+                (account, standing.valid_from, standing.valid_until, top.entered_at, top.opened_at, kind, top.cycle_id,
+                 top.stage, float(top.rank), float(top.regressions), float(len(standing.cycles)), float(top.is_open))
+            )  # fmt: skip
+    found.sort(key=lambda row: (row[0], row[3], row[5], row[6], row[1]))
+    columns = leading(found)
+    columns["opened_at"] = pa.array([row[4] for row in found], pa.int64())
+    for index, name in enumerate(("kind", "cycle_id", "stage"), start=5):
+        columns[name] = pa.array([row[index] for row in found], pa.string())
+    for index, name in enumerate(("rank", "regressions", "cycles", "is_open"), start=8):
+        columns[name] = pa.array([row[index] for row in found], pa.float64())
+    return pa.table(columns)
+
+
+def stage_timelines(
+    stage_changes: pa.Table,
+    change_account: Codes,
+    deals: pa.Table,
+    deal_account: Codes,
+    touches: pa.Table,
+    account_ids: Sequence[str],
+    agreement: Agreement,
+) -> Iterator[tuple[int, str, list[Standing]]]:
+    """Yield (account, kind, standings over time) of every account that has a cycle."""
+    rows = gather_stage_rows(stage_changes, change_account, deals, deal_account)
+    first = first_inbound(touches) if agreement.stages.implicit_first else {}
+    keys = sorted({*rows, *((account, "new") for account in first)})
+    for account, kind in keys:
+        inbound = first.get(account, []) if kind == "new" else []
+        yield (
+            account,
+            kind,
+            standings(rows.get((account, kind), []), inbound, agreement.stages, f"{account_ids[account]}:new:1"),
+        )
+
+
+def gather_stage_rows(
+    stage_changes: pa.Table, change_account: Codes, deals: pa.Table, deal_account: Codes
+) -> dict[tuple[int, str], list[StageRow]]:
+    """Return what moves the cycles of every (account, kind): its stage changes and the rows of its deals."""
+    rows: dict[tuple[int, str], list[StageRow]] = {}
+    sources = (
+        (stage_changes, change_account, "stage", "change_id"),
+        (deals, deal_account, "outcome", "deal_id"),
+    )
+    for table, account, stage, row_id in sources:
+        occurred = ints(table, "occurred_at")
+        start, end = validity(table, occurred)
+        stages = table[stage].to_pylist()
+        ids = table[row_id].to_pylist()
+        kinds, cycles = table["kind"].to_pylist(), table["cycle_id"].to_pylist()
+        moments, starts, ends, accounts = occurred.tolist(), start.tolist(), end.tolist(), account.tolist()
+        is_deal = row_id == "deal_id"
+        for row in np.flatnonzero((start < end) & (account >= 0)).tolist():
+            entered = "deal" if is_deal and stages[row] == "open" else stages[row]
+            rows.setdefault((accounts[row], kinds[row]), []).append(
+                StageRow(
+                    cycles[row], moments[row], entered, ids[row], ids[row] if is_deal else None, starts[row], ends[row]
+                )
+            )
+    return rows
+
+
+def first_inbound(touches: pa.Table) -> dict[int, list[tuple[int, int, int]]]:
+    """Return, per account, the inbound touches that are the first one at some moment.
+
+    Each is (occurred_at, valid_from, valid_until). A touch can be the first only while every earlier one is not yet
+    known or no longer valid, so the list is nearly always of length one.
+    """
+    inbound = touches.filter(pc.equal(touches["direction"], "inbound"))
+    account = inbound["account"].to_numpy()
+    columns = [inbound[name].to_numpy() for name in ("occurred_at", "valid_from", "valid_until")]
+    found: dict[int, list[tuple[int, int, int]]] = {}
+    for code, begin, stop in groups(account):
+        kept: list[tuple[int, int, int]] = []
+        covered_from = FOREVER
+        for row in range(begin, stop):
+            occurred, start, end = (int(column[row]) for column in columns)
+            if occurred >= covered_from:
+                break
+            if start < covered_from:
+                kept.append((occurred, start, end))
+                if end == FOREVER:
+                    covered_from = start
+        found[code] = kept
+    return found

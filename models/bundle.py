@@ -1,0 +1,414 @@
+"""The bundle: one folder that holds everything a score needs, and nothing that must be trusted to be opened.
+
+::
+
+    manifest.json      format, goal, kind, times, features and encoding, metrics, hash and size of every other file
+    model.json | .txt  coefficients, or LightGBM's text
+    calibration.json   the Platt line and its revision
+    catalogue.json     the declarations of the features, so that a change of one is seen
+    background.json    base rate and margin, quantiles for percentiles and drift, golden batch
+
+Every file is read once, checked against its hash, and only then parsed. `python -m models.bundle FOLDER` checks one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from features.errors import BundleError, SmarketingError
+from models.arrays import Floats
+from models.background import Background
+from models.bundle_files import digest_of, read_json, read_plain, sha256, to_bytes, write_folder
+from models.calibration import Platt
+from models.encoding import Encoding
+from models.metrics import sigmoid
+from models.propensity import SCORERS, Scorer, scorer_from_files
+
+if TYPE_CHECKING:
+    from features.catalogue import Catalogue
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+
+_PARTS = ("calibration.json", "catalogue.json", "background.json")
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model that can score, and what is known of it.
+
+    Parameters
+    ----------
+    goal : str
+    kind : str
+        ``logistic`` or ``lightgbm``.
+    rung : str
+        Rung of the ladder that won.
+    trained_at, data_from, data_until : int
+        UTC microseconds: when it was trained, its first snapshot, and the newest thing its data knew.
+    encoding : Encoding
+    scorer : Scorer
+    calibration : Platt
+    background : Background
+    catalogue : tuple of mapping
+        The declarations of the features, in order, as plain values.
+    catalogue_digest : str
+        `Catalogue.digest` of those declarations.
+    metrics : mapping
+        Whatever training measured, as plain values.
+    digest : str
+        SHA-256 that names this content.
+    """
+
+    goal: str
+    kind: str
+    rung: str
+    trained_at: int
+    data_from: int
+    data_until: int
+    encoding: Encoding
+    scorer: Scorer
+    calibration: Platt
+    background: Background
+    catalogue: tuple[Mapping[str, Any], ...]
+    catalogue_digest: str
+    metrics: Mapping[str, Any]
+    digest: str
+
+    @property
+    def base_logit(self) -> float:
+        """Calibrated log-odds of the reference account."""
+        return float(self.calibration.logit(self.background.base_margin))
+
+    def logit(self, X: Floats) -> Floats:
+        """Return calibrated log-odds of encoded rows, of shape (n,)."""
+        return self.calibration.logit(self.scorer.margin(X))
+
+    def probability(self, X: Floats) -> Floats:
+        """Return calibrated probabilities of encoded rows, of shape (n,)."""
+        return sigmoid(self.logit(X))
+
+    def check_golden(self) -> None:
+        """Score the golden batch and compare.
+
+        Raises
+        ------
+        BundleError
+            When a margin, or a sum of contributions, differs by more than 1e-9 max(1, |margin|).
+        """
+        rows, expected = self.background.golden_rows, self.background.golden_margins
+        summed = self.scorer.contributions(rows).sum(axis=1)
+        for what, found in (("margins", self.scorer.margin(rows)), ("sums of contributions", summed)):
+            wrong = ~(np.abs(found - expected) <= 1e-9 * np.maximum(1.0, np.abs(expected)))
+            if wrong.any():
+                raise BundleError(f"{int(wrong.sum())} of {len(expected)} {what} of the golden batch differ.")
+
+
+def save_bundle(
+    folder: Path,
+    *,
+    goal: str,
+    scorer: Scorer,
+    calibration: Platt,
+    encoding: Encoding,
+    background: Background,
+    catalogue: Catalogue,
+    metrics: Mapping[str, Any],
+    trained_at: int,
+    data_from: int,
+    data_until: int,
+) -> str:
+    """Write a bundle into a folder that does not exist yet: all of it appears, or nothing.
+
+    Parameters
+    ----------
+    folder : Path
+    goal : str
+    scorer, calibration, encoding, background
+        From the ladder and `models.background.fit_background`.
+    catalogue : features.catalogue.Catalogue
+        The features of the encoding, in its order.
+    metrics : mapping
+        Plain JSON values; numbers must be finite.
+    trained_at, data_from, data_until : int
+        UTC microseconds.
+
+    Returns
+    -------
+    str
+        The digest.
+
+    Raises
+    ------
+    BundleError
+        When the folder exists, or the parts do not fit one another.
+    """
+    files = scorer.files() | {
+        "calibration.json": to_bytes(calibration.to_json()),
+        "catalogue.json": to_bytes(catalogue.definitions()),
+        "background.json": to_bytes(background.to_json()),
+    }
+    manifest: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "goal": goal,
+        "kind": scorer.kind,
+        "rung": scorer.name,
+        "trained_at": trained_at,
+        "data_from": data_from,
+        "data_until": data_until,
+        "features": list(encoding.names),
+        "encoding": encoding.to_json(),
+        "catalogue_digest": catalogue.digest,
+        "metrics": dict(metrics),
+        "files": {name: {"sha256": sha256(content), "bytes": len(content)} for name, content in files.items()},
+    }
+    manifest["digest"] = digest_of(manifest)
+    _parse(manifest, files)
+    write_folder(folder, files | {MANIFEST: to_bytes(manifest)})
+    return str(manifest["digest"])
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle, verifying every byte before it is used.
+
+    Raises
+    ------
+    BundleError
+        When a file is missing, altered, too large or not a plain file, or the parts do not fit one another.
+    """
+    try:
+        manifest = read_json(read_plain(folder, MANIFEST))
+        if not isinstance(manifest, dict) or manifest.get("format_version") != FORMAT_VERSION:
+            raise BundleError(f"{folder} is not a bundle of format {FORMAT_VERSION}.")
+        if manifest["digest"] != digest_of(manifest):
+            raise BundleError(f"The manifest of {folder} has been altered: its digest does not fit.")
+        if manifest["kind"] not in SCORERS:
+            raise BundleError(f"Model kind must be one of {', '.join(SCORERS)}. Got {manifest['kind']!r} instead.")
+        expected = {SCORERS[manifest["kind"]].file, *_PARTS}
+        if set(manifest["files"]) != expected:
+            raise BundleError(f"The manifest must list {sorted(expected)}. Got {sorted(manifest['files'])} instead.")
+        files = {name: read_plain(folder, name) for name in sorted(expected)}
+        for name, content in files.items():
+            stated = manifest["files"][name]
+            if len(content) != stated["bytes"] or sha256(content) != stated["sha256"]:
+                raise BundleError(f"{name} in {folder} is damaged: its size or hash is not that of the manifest.")
+        return _parse(manifest, files)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        if isinstance(error, SmarketingError):
+            raise
+        raise BundleError(f"The bundle {folder} can not be read: {error!r}.") from error
+
+
+def verify_in_child(folder: Path, timeout: float = 60.0) -> None:
+    """Load a bundle in another process and score its golden batch there: a damaged model may crash or hang.
+
+    Parameters
+    ----------
+    folder : Path
+    timeout : float, default=60.0
+        Seconds.
+
+    Raises
+    ------
+    BundleError
+        When the child refuses, crashes, or does not finish in time.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(_ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "models.bundle", str(folder.resolve())]
+    try:
+        child = subprocess.run(
+            command, cwd=_ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BundleError(f"Checking the bundle {folder} took more than {timeout:g} seconds.") from error
+    if child.returncode != 0:
+        said = child.stderr.decode(errors="replace").strip().splitlines()
+        raise BundleError(
+            f"The bundle {folder} failed its check (exit {child.returncode}): {said[-1] if said else 'no message'}"
+        )
+
+
+@dataclass(frozen=True)
+class Current:
+    """What a goal is answered with.
+
+    Parameters
+    ----------
+    goal, digest : str
+    version : str
+        Version shown in answers, e.g. "7.0".
+    folder : Path
+    """
+
+    goal: str
+    digest: str
+    version: str
+    folder: Path
+
+
+class BundleCache:
+    """Bundles on the local disk by digest, and which is current for each goal.
+
+    One process may fill it while others read: folders appear whole, and the current one is switched in one step.
+
+    Parameters
+    ----------
+    root : Path
+        Made when it does not exist.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._bundles = root / "bundles"
+        self._verified = root / "verified"
+        for folder in (self._bundles, self._verified):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def put(self, folder: Path, *, timeout: float = 60.0) -> str:
+        """Copy a bundle into the cache once it has passed every check, and return its digest.
+
+        Raises
+        ------
+        BundleError
+            When it fails a check; the cache is then as before.
+        """
+        bundle = load_bundle(folder)
+        kept = self._bundles / bundle.digest
+        if (self._verified / bundle.digest).exists() and self._is_whole(kept):
+            return bundle.digest
+        with tempfile.TemporaryDirectory(dir=self._root, prefix=".incoming-") as temporary:
+            copy = Path(temporary) / "bundle"
+            copy.mkdir()
+            for name in (SCORERS[bundle.kind].file, *_PARTS, MANIFEST):
+                shutil.copyfile(folder / name, copy / name)
+            if load_bundle(copy).digest != bundle.digest:
+                raise BundleError(f"The bundle {folder} changed while it was copied.")
+            verify_in_child(copy, timeout)
+            if kept.exists():
+                kept.rename(Path(temporary) / "replaced")
+            copy.rename(kept)
+        self._remember(bundle.digest)
+        return bundle.digest
+
+    def switch(self, goal: str, digest: str, version: str) -> None:
+        """Make a cached bundle the current one of its goal.
+
+        Raises
+        ------
+        BundleError
+            When the cache does not hold it whole, or it answers another goal.
+        """
+        bundle = load_bundle(self._bundles / digest)
+        if bundle.goal != goal:
+            raise BundleError(f"The bundle answers the goal {bundle.goal!r}, not {goal!r}.")
+        target = self.pointer(goal)
+        with tempfile.NamedTemporaryFile(dir=self._root, prefix=".current-", delete=False) as file:
+            file.write(to_bytes({"goal": goal, "digest": digest, "version": version}))
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(target)
+
+    def pointer(self, goal: str) -> Path:
+        """Return the file that names the current bundle of a goal; a change of it is a change of champion."""
+        if not goal or not all(character.isalnum() or character in "_-" for character in goal):
+            raise BundleError(f"A goal's name has letters, digits, '_' and '-' only. Got {goal!r} instead.")
+        return self._root / f"CURRENT.{goal}"
+
+    def current(self, goal: str) -> Current | None:
+        """Return what the goal is answered with, or None when nothing has been promoted.
+
+        Raises
+        ------
+        BundleError
+            When the pointer can not be read.
+        """
+        path = self.pointer(goal)
+        try:
+            pointer = read_json(path.read_bytes())
+            digest, version = str(pointer["digest"]), str(pointer["version"])
+        except FileNotFoundError:
+            return None
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"{path} can not be read: {error!r}.") from error
+        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+            raise BundleError(f"{path} names no bundle.")
+        return Current(goal, digest, version, self._bundles / digest)
+
+    def goals(self) -> tuple[str, ...]:
+        """Return the goals that have a current bundle, in order."""
+        return tuple(sorted(path.name.removeprefix("CURRENT.") for path in self._root.glob("CURRENT.*")))
+
+    def load(self, current: Current, *, timeout: float = 60.0) -> Bundle:
+        """Return a bundle of the cache; its check in a child process is done once and remembered.
+
+        What is remembered is the digest, and the files are hashed against it each time: these very bytes passed.
+
+        Raises
+        ------
+        BundleError
+            When it is damaged.
+        """
+        bundle = load_bundle(current.folder)
+        if bundle.digest != current.digest:
+            raise BundleError(f"The folder {current.folder} holds another bundle: {bundle.digest}.")
+        if not (self._verified / current.digest).exists():
+            verify_in_child(current.folder, timeout)
+            self._remember(current.digest)
+        return bundle
+
+    def _is_whole(self, folder: Path) -> bool:
+        try:
+            return load_bundle(folder).digest == folder.name
+        except BundleError:
+            return False
+
+    def _remember(self, digest: str) -> None:
+        (self._verified / digest).touch()
+
+
+def _parse(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
+    encoding = Encoding.from_json(manifest["encoding"])
+    catalogue = tuple(read_json(files["catalogue.json"]))
+    scorer = scorer_from_files(files, manifest["kind"], manifest["rung"])
+    background = Background.from_json(read_json(files["background.json"]))
+    names = list(encoding.names)
+    widths = {"the model": scorer.n_features, "the golden batch": background.golden_rows.shape[1]}
+    for what, width in widths.items():
+        if width != len(names):
+            raise BundleError(f"The bundle declares {len(names)} features, but {what} has {width}.")
+    if manifest["features"] != names or [one["name"] for one in catalogue] != names:
+        raise BundleError("The features of the manifest, the encoding and the catalogue are not the same.")
+    return Bundle(
+        goal=str(manifest["goal"]),
+        kind=scorer.kind,
+        rung=scorer.name,
+        trained_at=int(manifest["trained_at"]),
+        data_from=int(manifest["data_from"]),
+        data_until=int(manifest["data_until"]),
+        encoding=encoding,
+        scorer=scorer,
+        calibration=Platt.from_json(read_json(files["calibration.json"])),
+        background=background,
+        catalogue=catalogue,
+        catalogue_digest=str(manifest["catalogue_digest"]),
+        metrics=manifest["metrics"],
+        digest=str(manifest["digest"]),
+    )
+
+
+if __name__ == "__main__":
+    try:
+        load_bundle(Path(sys.argv[1])).check_golden()
+    except BundleError as refusal:
+        sys.exit(str(refusal))

@@ -1,0 +1,257 @@
+"""Fitted scorers: from a row of features to a margin in log-odds, and to what each feature adds to it.
+
+A scorer is all that a bundle keeps of a model. It needs numpy, and LightGBM for a boosted one; nothing of what fitted
+it (`models.rungs`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from features.errors import BundleError
+from models import treeshap
+from models.arrays import Floats, Integers
+from models.booster import load_booster
+
+TRANSFORMS = ("log", "missing", "level")
+
+
+class Scorer(Protocol):
+    """A fitted model of any kind. Rows of `X` are encoded features, missing values NaN."""
+
+    @property
+    def kind(self) -> str:
+        """How it is stored: ``logistic`` or ``lightgbm``."""
+
+    @property
+    def name(self) -> str:
+        """Rung of the ladder it comes from."""
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns it reads."""
+
+    def margin(self, X: Floats) -> Floats:
+        """Return uncalibrated log-odds, of shape (n,)."""
+
+    def contributions(self, X: Floats) -> Floats:
+        """Return what each feature adds, of shape (n, n_features + 1); the last column is the base."""
+
+    def files(self) -> dict[str, bytes]:
+        """Return the content of the files that keep it, by name."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Columns of a linear design, each made from one feature.
+
+    Parameters
+    ----------
+    column : array of int, shape (n_terms,)
+        The feature each term reads.
+    transform : tuple of str
+        ``log``: ``(sign(x) log(1 + |x|) - centre) / scale`` with a missing x replaced by `value`;
+        ``missing``: 1 where x is missing; ``level``: 1 where x is `value`, and NaN is a level like another.
+    value, centre, scale : array of shape (n_terms,)
+    """
+
+    column: Integers
+    transform: tuple[str, ...]
+    value: Floats
+    centre: Floats
+    scale: Floats
+
+    def design(self, X: Floats) -> Floats:
+        """Return the design matrix, of shape (n, n_terms)."""
+        x = X[:, self.column]
+        missing = np.isnan(x)
+        filled = np.where(missing, self.value, x)
+        logged = (np.sign(filled) * np.log1p(np.abs(filled)) - self.centre) / self.scale
+        level = (x == self.value) | (missing & np.isnan(self.value))
+        chosen = np.where(self._is["missing"], missing, np.where(self._is["level"], level, logged))
+        return np.asarray(chosen, dtype=np.float64)
+
+    @cached_property
+    def _is(self) -> dict[str, np.ndarray[Any, np.dtype[np.bool_]]]:
+        return {name: np.array([one == name for one in self.transform], dtype=bool) for name in TRANSFORMS}
+
+
+@dataclass(frozen=True)
+class LogisticScorer:
+    """A linear model in log-odds; base rate and stage table are its simplest forms.
+
+    Parameters
+    ----------
+    name : str
+    n_features : int
+    terms : Terms
+    coefficient : array of shape (n_terms,)
+    mean : array of shape (n_terms,)
+        Training mean of each term: a contribution is ``coefficient * (term - mean)``, summed per feature.
+    base : float
+        Log-odds of the row whose terms are all at their means.
+    """
+
+    name: str
+    n_features: int
+    terms: Terms
+    coefficient: Floats
+    mean: Floats
+    base: float
+    kind = "logistic"
+    file = "model.json"
+
+    def margin(self, X: Floats) -> Floats:
+        """Return uncalibrated log-odds, of shape (n,)."""
+        margins: Floats = self.base + (self.terms.design(X) - self.mean) @ self.coefficient
+        return margins
+
+    def contributions(self, X: Floats) -> Floats:
+        """Return what each feature adds, of shape (n, n_features + 1); the last column is the base."""
+        added = (self.terms.design(X) - self.mean) * self.coefficient
+        summed = np.empty((len(X), self.n_features + 1))
+        summed[:, :-1] = added @ self._feature_of_term
+        summed[:, -1] = self.base
+        return summed
+
+    @cached_property
+    def _feature_of_term(self) -> Floats:
+        members: Floats = (self.terms.column[:, None] == np.arange(self.n_features)).astype(np.float64)
+        return members
+
+    def files(self) -> dict[str, bytes]:
+        """Return the content of the files that keep it, by name."""
+        document = {
+            "name": self.name,
+            "n_features": self.n_features,
+            "base": self.base,
+            "column": self.terms.column.tolist(),
+            "transform": list(self.terms.transform),
+            "value": [None if np.isnan(value) else value for value in self.terms.value.tolist()],
+            "centre": self.terms.centre.tolist(),
+            "scale": self.terms.scale.tolist(),
+            "coefficient": self.coefficient.tolist(),
+            "mean": self.mean.tolist(),
+        }
+        return {self.file: json.dumps(document, allow_nan=False, indent=1).encode()}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], name: str) -> LogisticScorer:
+        """Return the scorer that `files` described.
+
+        Raises
+        ------
+        BundleError
+            When its parts do not fit one another.
+        """
+        document = json.loads(files[cls.file])
+        numbers = {
+            key: np.array([np.nan if one is None else one for one in document[key]], dtype=np.float64)
+            for key in ("value", "centre", "scale", "coefficient", "mean")
+        }
+        column = np.array(document["column"], dtype=np.int64)
+        transform, n_features = tuple(document["transform"]), int(document["n_features"])
+        shapes = {array.shape for array in numbers.values()} | {column.shape, (len(transform),)}
+        if len(shapes) != 1 or not set(transform) <= set(TRANSFORMS) or document["name"] != name:
+            raise BundleError("The logistic model's terms do not fit one another.")
+        if len(column) and not (column.min() >= 0 and column.max() < n_features):
+            raise BundleError(f"The logistic model reads a feature beyond its {n_features}.")
+        terms = Terms(column, transform, numbers["value"], numbers["centre"], numbers["scale"])
+        return cls(name, n_features, terms, numbers["coefficient"], numbers["mean"], float(document["base"]))
+
+
+@dataclass(frozen=True)
+class LightgbmScorer:
+    """A boosted tree ensemble, kept as LightGBM's own text.
+
+    Parameters
+    ----------
+    name : str
+    text : str
+    """
+
+    name: str
+    text: str
+    kind = "lightgbm"
+    file = "model.txt"
+
+    @cached_property
+    def booster(self) -> Any:
+        """The `lightgbm.Booster` of the text, loaded once."""
+        return load_booster(self.text)
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns it reads."""
+        return int(self.booster.num_feature())
+
+    def margin(self, X: Floats) -> Floats:
+        """Return uncalibrated log-odds, of shape (n,)."""
+        return treeshap.margins(self.booster, X)
+
+    def contributions(self, X: Floats) -> Floats:
+        """Return what each feature adds, of shape (n, n_features + 1); the last column is the base."""
+        return treeshap.contributions(self.booster, X)
+
+    def files(self) -> dict[str, bytes]:
+        """Return the content of the files that keep it, by name."""
+        return {self.file: self.text.encode()}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], name: str) -> LightgbmScorer:
+        """Return the scorer that `files` described.
+
+        Raises
+        ------
+        BundleError
+            When LightGBM refuses the text.
+        """
+        scorer = cls(name, files[cls.file].decode())
+        scorer.booster  # noqa: B018  a text that can not be read is refused here, not at the first score
+        return scorer
+
+
+SCORERS: Mapping[str, type[LogisticScorer] | type[LightgbmScorer]] = {
+    scorer.kind: scorer for scorer in (LogisticScorer, LightgbmScorer)
+}
+"""Scorers by the kind that a manifest names."""
+
+
+def save_scorer(scorer: Scorer, folder: Path) -> None:
+    """Write the files of a scorer into a folder that exists."""
+    for name, content in scorer.files().items():
+        (folder / name).write_bytes(content)
+
+
+def load_scorer(folder: Path, kind: str, name: str) -> Scorer:
+    """Return the scorer of a folder; a bundle does the same with hashes verified first.
+
+    Raises
+    ------
+    BundleError
+        When the kind is not known or its file is damaged.
+    """
+    return scorer_from_files({SCORERS[kind].file: (folder / SCORERS[kind].file).read_bytes()}, kind, name)
+
+
+def scorer_from_files(files: Mapping[str, bytes], kind: str, name: str) -> Scorer:
+    """Return the scorer kept in the files.
+
+    Raises
+    ------
+    BundleError
+        When the kind is not known or the content is damaged.
+    """
+    if kind not in SCORERS:
+        raise BundleError(f"Model kind must be one of {', '.join(SCORERS)}. Got {kind!r} instead.")
+    try:
+        return SCORERS[kind].from_files(files, name)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"The {kind} model can not be read: {error!r}.") from error

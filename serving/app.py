@@ -1,0 +1,97 @@
+"""The application: routes, borders, and the parts that live as long as it does."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from features.agreement import Agreement
+from features.catalogue import catalogue
+from features.intake.rows import RowParser
+from features.ledger import Ledger, now_micros
+from models.bundle import BundleCache
+from serving import problems
+from serving.authorisation import Authentication
+from serving.border import Border
+from serving.champion import Champions
+from serving.dependencies import State
+from serving.gate import Gate
+from serving.intake import Intake
+from serving.keys import KeyRing
+from serving.profile import Profiles
+from serving.routes import accounts, documentation, health, intake, scores
+from serving.service import ScoreService
+from serving.settings import Settings
+
+_DESCRIPTION = (
+    "Touches, deals and stages of accounts go in; how likely an account is to take its next step, and why, comes out. "
+    "What has been accepted is in the very next answer."
+)
+
+
+def create_app(settings: Settings | None = None, *, clock: Callable[[], int] = now_micros) -> FastAPI:
+    """Return the application; the store is opened when it starts, not before.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Read from the environment unless given.
+    clock : callable
+        Gives the present moment in microseconds.
+    """
+    settings = Settings() if settings is None else settings
+    groups = (intake, scores, accounts, health, documentation)
+    app = FastAPI(
+        title="Smarketing",
+        description=_DESCRIPTION,
+        version=version("smarketing"),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        routes=[route for group in groups for route in group.router().routes],
+        middleware=[
+            Middleware(Border),
+            Middleware(Authentication),
+            Middleware(Gate, max_bytes=settings.max_body_bytes, max_depth=settings.max_json_depth),
+        ],
+        lifespan=_lifespan(settings, clock),
+    )
+    problems.install(app)
+    return app
+
+
+def _lifespan(settings: Settings, clock: Callable[[], int]) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[State]:
+        agreement = Agreement.load(settings.agreement)
+        given = settings.api_key.get_secret_value() if settings.api_key else None
+        keys, made = KeyRing.open(settings.keys_file, clock, given=given)
+        if made is not None:
+            print(f"API key (shown once): {made}", file=sys.stderr, flush=True)  # noqa: T201
+        with Ledger.open(settings.store, clock=clock) as ledger:
+            declared = catalogue(agreement)
+            champions = Champions(BundleCache(settings.cache), agreement, declared)
+            await asyncio.to_thread(champions.refresh)
+            watching = asyncio.create_task(champions.watch(settings.watch_seconds))
+            try:
+                yield State(
+                    settings=settings,
+                    keys=keys,
+                    champions=champions,
+                    intake=Intake(ledger, RowParser(agreement, ledger.email_key())),
+                    scores=ScoreService(ledger, agreement, declared, champions, clock, settings.cached_accounts),
+                    profiles=Profiles(ledger),
+                )
+            finally:
+                watching.cancel()
+                with suppress(asyncio.CancelledError):
+                    await watching
+
+    return lifespan

@@ -1,0 +1,68 @@
+"""Who may do what: every route states its rule, and a test walks the routes to see that it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Depends, Request
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serving.keys import SCOPES, ApiKey
+from serving.problems import RequestError, problem
+
+_PROTECTED = "/v1/"
+
+
+class Authentication:
+    """ASGI middleware that finds the caller of everything under ``/v1/`` before the body is read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["path"].startswith(_PROTECTED):
+            caller = self._caller(scope)
+            if caller is None:
+                refusal = RequestError(
+                    401,
+                    "Send a valid API key in the header Authorization: Bearer KEY.",
+                    headers={"www-authenticate": "Bearer", "connection": "close"},
+                )
+                await problem(scope, refusal)(scope, receive, send)
+                return
+            scope["state"]["caller"] = caller
+        await self.app(scope, receive, send)
+
+    def _caller(self, scope: Scope) -> ApiKey | None:
+        scheme, _, presented = Headers(scope=scope).get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not presented:
+            return None
+        found: ApiKey | None = scope["state"]["keys"].find(presented.strip())
+        return found
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who may call a route: anyone, or a key with `scope`."""
+
+    scope: str | None
+
+    def __call__(self, request: Request) -> None:
+        """Refuse a caller whose key lacks the scope."""
+        if self.scope is not None and self.scope not in request.state.caller.scopes:
+            raise RequestError(403, f"This needs a key with the scope {self.scope}.")
+
+
+def public() -> Any:
+    """Return the rule of a route that anyone may call."""
+    return Depends(Rule(None))
+
+
+def requires(scope: str) -> Any:
+    """Return the rule of a route that needs a key with `scope`, one of `SCOPES`."""
+    if scope not in SCOPES:
+        raise ValueError(f"`scope` must be one of {', '.join(SCOPES)}. Got {scope!r} instead.")
+    return Depends(Rule(scope))

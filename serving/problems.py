@@ -1,0 +1,188 @@
+"""Errors as RFC 9457 problem documents: the one place where an exception becomes an HTTP answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import Field
+from starlette.exceptions import HTTPException
+
+from features.errors import BundleError, RowError, SmarketingError, StoreError, UnknownError
+from serving.wire import Wire
+
+_LOG = logging.getLogger("smarketing.serving")
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class FieldProblem(Wire):
+    """One field of a request that is wrong."""
+
+    field: str = Field(description="Where, in the sender's spelling, parts joined by dots")
+    code: str = Field(description="Stable machine-readable reason")
+    message: str = Field(description="What was wrong and what is allowed")
+
+
+class Problem(Wire):
+    """A problem document (RFC 9457)."""
+
+    type: str = Field(description="Stable identifier of the kind of problem")
+    title: str = Field(description="The kind of problem in words")
+    status: int = Field(description="HTTP status, repeated for callers that see no headers")
+    detail: str = Field(description="What happened this time")
+    instance: str = Field(description="Path of the request")
+    errors: list[FieldProblem] = Field(description="The fields at fault; empty when it is none in particular")
+    request_id: str = Field(description="Identifier of the request, to quote to support")
+    retryable: bool = Field(description="Whether the same request may succeed later")
+
+
+_TITLES = MappingProxyType(
+    {
+        400: "The request can not be read",
+        401: "A valid API key is needed",
+        403: "The API key does not allow this",
+        404: "There is no such thing",
+        405: "The method is not offered here",
+        409: "The request is already being worked on",
+        413: "The request is too large",
+        415: "The content type is not accepted",
+        422: "The request does not fit the contract",
+        429: "Too many requests",
+        500: "Something went wrong here",
+        503: "The service can not answer now",
+    }
+)
+_RETRYABLE = frozenset({409, 429, 500, 503})
+
+_DECLARED: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": _TITLES[status],
+        "model": Problem,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status in (400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
+}
+
+
+def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI declaration of these problems, or of all; as JSON too, for callers that know no other type."""
+    return {status: _DECLARED[status] for status in statuses} if statuses else dict(_DECLARED)
+
+
+class RequestError(SmarketingError):
+    """A request that is refused with a status of its own.
+
+    Parameters
+    ----------
+    status : int
+    detail : str
+    errors : sequence of FieldProblem, default=()
+    headers : mapping, default={}
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[FieldProblem] = (),
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.errors = tuple(errors)
+        self.headers = headers
+
+
+def problem(scope: Mapping[str, Any], error: Exception) -> Response:
+    """Return the answer to a request that ended in `error`.
+
+    Parameters
+    ----------
+    scope : mapping
+        ASGI scope of the request.
+    error : Exception
+        An error that is not the project's own, nor the framework's, gives a 500 that says nothing about it.
+    """
+    status, detail, errors, headers = _translate(error)
+    document = {
+        "type": f"urn:smarketing:problem:{HTTPStatus(status).phrase.lower().replace(' ', '-')}",
+        "title": _TITLES.get(status, HTTPStatus(status).phrase),
+        "status": status,
+        "detail": detail,
+        "instance": scope["path"],
+        "errors": [item.model_dump(by_alias=True) for item in errors],
+        "requestId": scope["state"]["request_id"],
+        "retryable": status in _RETRYABLE,
+    }
+    return Response(orjson.dumps(document), status, dict(headers), MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Make the application answer with problem documents."""
+
+    def handle(request: Request, error: Exception) -> Response:
+        if isinstance(error, StoreError | BundleError):
+            # Not its text: a driver may quote the values it could not store.
+            _LOG.error("%s %s", request.state.request_id, type(error).__name__)
+        return problem(request.scope, error)
+
+    for kind in (*_OURS, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, handle)
+
+
+_OURS = (RequestError, RowError, UnknownError, StoreError, BundleError)
+
+
+def _translate(error: Exception) -> tuple[int, str, Sequence[FieldProblem], Mapping[str, str]]:
+    match error:
+        case RequestError():
+            return error.status, str(error), error.errors, error.headers
+        case RequestValidationError():
+            return _invalid(error)
+        case HTTPException():
+            return error.status_code, _TITLES.get(error.status_code, "") + ".", (), error.headers or {}
+        case UnknownError():
+            return 404, str(error), (), {}
+        case StoreError():
+            return 503, "The store can not be read or written now; nothing of this request was kept.", (), _LATER
+        case BundleError():
+            return 503, "The model can not be used now.", (), _LATER
+        case RowError():
+            at_fault = FieldProblem(field=error.field, code=error.code, message=error.message)
+            return 422, error.message, (at_fault,), {}
+        case _:
+            return 500, "An unexpected error was logged under this requestId; nothing of this request was kept.", (), {}
+
+
+_LATER = MappingProxyType({"retry-after": "1"})
+
+
+def _invalid(error: RequestValidationError) -> tuple[int, str, Sequence[FieldProblem], Mapping[str, str]]:
+    errors = error.errors()
+    if any(item["type"] == "json_invalid" for item in errors):
+        return 400, "The body is not JSON.", (), {}
+    found = [
+        FieldProblem(
+            field=".".join(str(part) for part in item["loc"] if part != "body") or "body",
+            code=_CODES.get(item["type"], "type"),
+            message=_words(item["msg"]),
+        )
+        for item in errors
+    ]
+    return 422, " ".join(f"{item.field}: {item.message}" for item in found[:3]), found, {}
+
+
+_CODES = MappingProxyType({"missing": "required", "extra_forbidden": "unknown_field", "literal_error": "choice"})
+
+
+def _words(message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"

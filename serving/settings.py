@@ -1,0 +1,32 @@
+"""Settings of the service, from the environment (``SMARKETING_...``) or from the `serve` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What the service needs to know before it starts; built once and passed down."""
+
+    model_config = SettingsConfigDict(env_prefix="SMARKETING_", frozen=True, extra="forbid")
+
+    store: str = Field(default="smarketing.db", description="The ledger: a SQLite file or a database address")
+    cache: Path = Field(default=Path("smarketing.bundles"), description="Folder of the models, filled by the refresher")
+    agreement: Path | None = Field(default=None, description="The agreement; none means the built-in defaults")
+    api_key: SecretStr | None = Field(default=None, description="A key with every scope, beside those on file")
+    keys: Path | None = Field(default=None, description="File of hashed keys; beside the store unless given")
+    max_body_bytes: int = Field(default=1_000_000, gt=0, description="Largest request body")
+    max_json_depth: int = Field(default=10, gt=0, description="Deepest nesting of a request body")
+    max_rows: int = Field(default=2_500, gt=0, description="Most rows in one request")
+    cached_accounts: int = Field(default=10_000, gt=0, description="Accounts kept prepared in memory")
+    watch_seconds: float = Field(default=1.0, gt=0, description="How often the model cache is looked at")
+
+    @property
+    def keys_file(self) -> Path:
+        """File of the hashed API keys: as set, else beside a SQLite file, else in the working directory."""
+        if self.keys is not None:
+            return self.keys
+        return Path("smarketing.keys") if "://" in self.store else Path(f"{self.store}.keys")

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from features.errors import NotEnoughDataError, UnknownError
+from models import metrics
+from models.ladder import account_folds, cross_fit, fit_ladder
+from models.rungs import LightgbmRung, Sample, fit_logistic, ladder_rungs, logistic_pipeline
+from tests.models.conftest import FAST, ROWS
+
+
+def test_the_rungs_come_from_the_simplest(ladder):
+    assert list(ladder.rungs) == ["base_rate", "stage_table", "logistic", "lightgbm"]
+
+
+def test_the_base_rate_is_calibrated(ladder, market):
+    rung = ladder.rungs["base_rate"]
+    assert metrics.sigmoid(rung.logits).mean() == pytest.approx(market.y.mean(), abs=0.003)
+    assert metrics.ece(market.y, metrics.sigmoid(rung.calibration.logit(rung.scorer.margin(market.X)))) < 0.003
+
+
+def test_out_of_fold_probabilities_are_calibrated(rung, market):
+    floor = metrics.ece_floor(metrics.sigmoid(rung.logits), market.accounts, draws=200)
+    assert metrics.ece(market.y, metrics.sigmoid(rung.logits)) < 1.5 * floor.upper
+
+
+def test_each_rung_beats_the_one_below_on_a_market_that_needs_it(ladder):
+    losses = [ladder.rungs[name].log_loss for name in ("logistic", "stage_table", "base_rate")]
+    assert losses == sorted(losses)
+
+
+def test_on_a_linear_market_the_simpler_rung_may_win(ladder):
+    logistic = ladder.rungs["logistic"]
+    assert ladder.best == ("logistic" if logistic.excess < -logistic.excess_error else "lightgbm")
+    assert ladder.rungs["lightgbm"].excess == 0
+    assert ladder.champion is ladder.rungs[ladder.best]
+
+
+def test_lightgbm_wins_where_features_interact(market):
+    random = np.random.default_rng(0)
+    y = (random.random(ROWS) < np.where((market.X[:, 1] > 0) ^ (market.X[:, 2] > 1), 0.9, 0.1)).astype(float)
+    fitted = fit_ladder(market.X, y, market.accounts, market.encoding, stage="new_stage", seed=0, params=FAST)
+    assert fitted.best == "lightgbm"
+    assert fitted.rungs["logistic"].excess > 2 * fitted.rungs["logistic"].excess_error
+
+
+def test_a_pinned_rung_is_best_and_an_unknown_one_refused(market):
+    arguments = (market.X, market.y, market.accounts, market.encoding)
+    pinned = fit_ladder(*arguments, stage="new_stage", seed=3, params=FAST, pin="stage_table")
+    assert pinned.best == "stage_table"
+    with pytest.raises(UnknownError, match="Did you mean 'lightgbm'"):
+        fit_ladder(*arguments, stage="new_stage", seed=3, pin="lightgmb")
+    with pytest.raises(UnknownError, match="Did you mean 'new_stage'"):
+        fit_ladder(*arguments, stage="nw_stage", seed=3)
+
+
+def test_no_account_is_in_two_folds_and_folds_are_alike(market):
+    fold = account_folds(market.accounts, market.y, folds=5, seed=1)
+    assert all(len(set(fold[market.accounts == account])) == 1 for account in set(market.accounts))
+    assert max(market.y[fold == k].mean() for k in range(5)) - min(market.y[fold == k].mean() for k in range(5)) < 0.2
+    assert min(np.bincount(fold)) > ROWS / 10
+
+
+def test_out_of_fold_margins_do_not_know_their_own_labels(market):
+    noise = np.random.default_rng(5).integers(0, 2, ROWS).astype(float)
+    fit = cross_fit(LightgbmRung(market.encoding, FAST), market.X, noise, market.accounts, seed=0)
+    assert metrics.auc(noise, fit.margins) == pytest.approx(0.5, abs=0.06)
+
+
+def test_out_of_fold_contributions_sum_to_out_of_fold_margins(rung, market):
+    rows = np.array([0, 5, 17, 800])
+    assert rung.fit.contributions(market.X, rows).sum(axis=1) == pytest.approx(rung.fit.margins[rows], abs=1e-9)
+
+
+def test_boosting_can_overfit_toy_data(market):
+    sample = Sample(market.X, market.y, np.ones(ROWS))
+    eager = {"learning_rate": 0.5, "min_data_in_leaf": 1, "lambda_l2": 0.0, "num_leaves": 63, "num_threads": 1}
+    scorer = LightgbmRung(market.encoding, eager).fit(sample, 100, 0)
+    assert metrics.auc(market.y, scorer.margin(market.X)) > 0.99
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(market):
+    sample = Sample(market.X, market.y, np.ones(ROWS))
+    rung = LightgbmRung(market.encoding, FAST)
+    first, second, other = (rung.fit(sample, 20, seed).files()["model.txt"] for seed in (1, 1, 2))
+    assert first == second != other
+
+
+def test_the_plain_coefficients_say_what_the_pipeline_says(market):
+    weights = np.random.default_rng(0).uniform(0.5, 2, ROWS)
+    sample = Sample(market.X, market.y, weights)
+    scorer, pipeline = fit_logistic(sample, market.encoding), logistic_pipeline(sample, market.encoding)
+    pipeline.fit(sample.X, sample.y, regression__sample_weight=weights / weights.mean())
+    X = np.vstack([market.X, np.full(7, np.nan), [9, -3, 1e6, 0, 0, 9, -1]])
+    assert scorer.margin(X) == pytest.approx(pipeline.decision_function(X), abs=1e-9)
+
+
+def test_weights_count(market):
+    stage_table = ladder_rungs(market.encoding, "new_stage")[1]
+    doubled = np.concatenate([np.arange(ROWS), np.arange(0, ROWS, 2)])
+    weights = np.where(np.arange(ROWS) % 2 == 0, 2.0, 1.0)
+    repeated = stage_table.fit(Sample(market.X, market.y, np.ones(ROWS)).take(doubled), 0, 0)
+    weighted = stage_table.fit(Sample(market.X, market.y, weights), 0, 0)
+    assert weighted.margin(market.X) == pytest.approx(repeated.margin(market.X))
+
+
+def test_a_stage_not_seen_has_about_the_base_rate(ladder, market):
+    scorer = ladder.rungs["stage_table"].scorer
+    unseen = market.X[:1].copy()
+    unseen[0, 0] = np.nan
+    assert metrics.sigmoid(scorer.margin(unseen))[0] == pytest.approx(market.y.mean(), abs=1e-9)
+
+
+def test_columns_without_a_value_do_not_stop_any_rung(market):
+    X = market.X.copy()
+    X[:, 4] = np.nan
+    fitted = fit_ladder(X, market.y, market.accounts, market.encoding, stage="new_stage", seed=0, params=FAST)
+    assert all(np.isfinite(rung.logits).all() for rung in fitted.rungs.values())
+
+
+def test_too_few_outcomes_are_said(market):
+    y = np.zeros(ROWS)
+    y[:3] = 1
+    with pytest.raises(NotEnoughDataError, match="at least 5 accounts with a positive outcome"):
+        fit_ladder(market.X, y, market.accounts, market.encoding, stage="new_stage", seed=0)

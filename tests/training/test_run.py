@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from features.schema import DAY
+from models.bundle import load_bundle, verify_in_child
+from training.run import CROSS_FITTED, LATER_SLICE, train_on
+
+from tests.training.conftest import hand_made
+
+
+def test_the_ladder_has_its_four_rungs_with_every_measure(trained):
+    assert [rung.name for rung in trained.report.rungs] == ["base_rate", "stage_table", "logistic", "lightgbm"]
+    for rung in trained.report.rungs:
+        assert {"auc", "pr_auc", "brier", "brier_skill", "ece", "ece_floor_95", "lift_at_10"} <= set(rung.test)
+        assert "precision_at_capacity" in rung.test
+
+
+def test_each_rung_of_the_ladder_knows_more_than_the_one_below(trained):
+    aucs = [rung.test["auc"] for rung in trained.report.rungs]
+    assert aucs[0] == pytest.approx(0.5)
+    assert aucs[1] > 0.52
+    assert aucs[2] > aucs[1] + 0.05
+
+
+def test_the_simpler_rung_wins_where_the_truth_is_simple(trained):
+    assert trained.report.best == "logistic"
+    assert "it is simpler" in trained.report.verdict()
+
+
+def test_the_report_says_how_close_the_rungs_are(trained):
+    text = trained.report.text()
+    for words in ("AUC", "its floor", "never seen in training", "Best rung: logistic", "±", "Calibration on", "purged"):
+        assert words in text
+
+
+def test_a_pinned_rung_is_the_best_and_said_to_be_pinned(settings):
+    agreement, config = settings
+    pinned = dataclasses.replace(config, goal=dataclasses.replace(config.goal, rung="stage_table"))
+    report = train_on(hand_made(300, horizon=30), agreement, pinned).report
+    assert report.best == "stage_table"
+    assert "the agreement says so" in report.verdict()
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(settings, trained):
+    assert train_on(hand_made(500), *settings).report.metrics() == trained.report.metrics()
+    assert train_on(hand_made(500), *settings, seed=2).report.metrics() != trained.report.metrics()
+
+
+def test_a_short_training_time_calibrates_on_cross_fitted_margins(trained):
+    assert trained.report.calibration == CROSS_FITTED
+    assert np.array_equal(trained.fitted, trained.dataset.split.train)
+
+
+def test_a_long_training_time_calibrates_on_a_later_purged_slice(settings):
+    agreement, config = settings
+    month = dataclasses.replace(config, goal=dataclasses.replace(config.goal, within_days=30))
+    data = hand_made(700, horizon=30)
+    long = train_on(data, agreement, month)
+    held = data.split.train & ~long.fitted & (data.as_of >= data.as_of[data.split.train].max() * 0.8)
+    assert long.report.calibration == LATER_SLICE
+    assert data.as_of[long.fitted].max() + 30 * DAY < data.as_of[held].min()
+    assert int(data.label[held].sum()) >= 200
+
+
+def test_calibrated_probabilities_are_calibrated_within_what_chance_allows(trained):
+    champion = trained.report.champion
+    assert champion.test["ece"] < 1.5 * champion.test["ece_floor_95"]
+
+
+def test_the_bundle_of_a_run_passes_its_check_and_scores_as_the_run_did(trained, bundle):
+    verify_in_child(bundle)
+    loaded, champion = load_bundle(bundle), trained.ladder.champion
+    expected = champion.calibration.logit(champion.scorer.margin(trained.X))
+    assert loaded.logit(loaded.encoding.matrix(trained.dataset.table)) == pytest.approx(expected, abs=1e-12)
+    assert loaded.rung == trained.report.best
+    assert loaded.metrics["goal"] == trained.report.goal
+
+
+def test_the_report_is_json(trained):
+    document = json.loads(json.dumps(trained.report.document(), allow_nan=False))
+    assert document["best"] == trained.report.best
+    assert document["counts"]["purged"] > 0

@@ -1,0 +1,1 @@
+"""Commands that train, compare and watch models."""

@@ -1,0 +1,49 @@
+"""What the registry is told about a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from training.dataset import shown
+from training.pictures import reliability_picture
+from training.registry import RunRecord
+
+if TYPE_CHECKING:
+    from training.run import Trained
+
+
+def record_of(trained: Trained, params: Mapping[str, object]) -> RunRecord:
+    """Return the record of a run: its configuration, its data, its measures and its reliability diagram.
+
+    Parameters
+    ----------
+    trained : Trained
+    params : mapping
+        The whole configuration, flat.
+    """
+    report, declared = trained.report, trained.dataset.catalogue
+    data = {
+        "data.from": shown(report.data_from),
+        "data.until": shown(report.data_until),
+        "data.sha256": report.digest,
+        "data.train": report.counts.train,
+        "data.test": report.counts.test,
+        "catalogue.sha256": declared.digest,
+        "catalogue.features": len(declared.features),
+    }
+    return RunRecord(
+        goal=report.goal,
+        params={**params, **data},
+        metrics=report.metrics(),
+        tags={
+            "smarketing.goal": report.goal,
+            "smarketing.rung": report.best,
+            "smarketing.calibration": report.calibration,
+        },
+        documents={"report.json": report.document(), "config.json": dict(params)},
+        pictures={
+            "reliability.png": reliability_picture(trained.reliability, f"{report.goal}: {report.best} on the test")
+        },
+        features=tuple((feature.name, feature.dtype) for feature in declared.features),
+    )

@@ -1,0 +1,229 @@
+"""One training run: the ladder fitted, judged and calibrated, and the bundle of its best rung."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from features.agreement import Agreement
+from features.relations import Tables
+from features.schema import DAY
+from training.calibration_rule import later_slice
+from training.config import TrainingConfig
+from training.dataset import Dataset, Say, build_dataset
+from training.ladder_report import Report, RungReport
+from training.splits import Flags
+
+if TYPE_CHECKING:
+    from models.encoding import Encoding
+    from models.ladder import FittedRung, Ladder
+    from models.metrics import ReliabilityBin
+
+CROSS_FITTED = "cross-fitted margins (folds grouped by account)"
+LATER_SLICE = "a later purged slice of the training time"
+
+_FEWEST_UNSEEN = 10
+"""Outcomes of either kind that unseen accounts must have to be measured on."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fitted ladder with all that its bundle needs.
+
+    Parameters
+    ----------
+    report : Report
+    dataset : Dataset
+    encoding : Encoding
+    ladder : Ladder
+        Every rung with the calibration line it is used with.
+    fitted : ndarray of bool
+        Rows of the data set that the rungs were fitted on.
+    X : ndarray of shape (n, n_features)
+        The data set, encoded.
+    """
+
+    report: Report
+    dataset: Dataset
+    encoding: Encoding
+    ladder: Ladder
+    fitted: Flags
+    X: npt.NDArray[np.float64]
+
+    @property
+    def reliability(self) -> tuple[ReliabilityBin, ...]:
+        """Reliability of the champion on the test snapshots."""
+        from models.metrics import reliability, sigmoid
+
+        test, champion = self.dataset.split.test, self.ladder.champion
+        p = sigmoid(champion.calibration.logit(champion.scorer.margin(self.X[test])))
+        return reliability(self.dataset.label[test], p)
+
+    def save(self, folder: Path, *, trained_at: int) -> str:
+        """Write the bundle of the best rung into a new folder and return its digest."""
+        from models.background import fit_background
+        from models.bundle import save_bundle
+
+        data, champion, rows = self.dataset, self.ladder.champion, self.fitted
+        background = fit_background(
+            champion,
+            self.X[rows],
+            data.label[rows],
+            data.account_id[rows],
+            data.as_of[rows],
+            self.encoding,
+            data.catalogue.features,
+            seed=self.report.seed,
+        )
+        return save_bundle(
+            folder,
+            goal=self.report.goal,
+            scorer=champion.scorer,
+            calibration=champion.calibration,
+            encoding=self.encoding,
+            background=background,
+            catalogue=data.catalogue,
+            metrics=self.report.document(),
+            trained_at=trained_at,
+            data_from=int(data.as_of[rows].min()),
+            data_until=data.data_until,
+        )
+
+
+def train_on(
+    data: Dataset | Tables,
+    agreement: Agreement,
+    config: TrainingConfig,
+    *,
+    seed: int | None = None,
+    say: Say | None = None,
+) -> Trained:
+    """Fit, judge and calibrate the ladder, without a registry.
+
+    Parameters
+    ----------
+    data : Dataset, or mapping of str to pyarrow.Table
+        Labelled snapshots, or the tables of a ledger to make them from.
+    agreement : Agreement
+    config : TrainingConfig
+    seed : int, optional
+        Instead of the configuration's.
+    say : callable, optional
+        Told what is being done.
+
+    Raises
+    ------
+    NotEnoughDataError
+        When there are too few outcomes.
+    """
+    from models.encoding import Encoding
+    from models.ladder import fit_ladder
+
+    say = say or (lambda message: None)
+    config = config if seed is None else replace(config, seed=seed)
+    data = data if isinstance(data, Dataset) else build_dataset(data, agreement, config, say=say)
+    fitted, held = _calibration_rows(data, config)
+    encoding = Encoding.fit(data.table.filter(fitted), data.catalogue.features)
+    X = encoding.matrix(data.table)
+    pin = None if config.goal.rung == "best" else config.goal.rung
+    say(f"fitting the ladder on {int(fitted.sum()):,} snapshots")
+    ladder = fit_ladder(
+        X[fitted],
+        data.label[fitted],
+        data.account_id[fitted],
+        encoding,
+        stage=f"{config.goal.kind}_stage",
+        seed=config.seed,
+        folds=config.split.folds,
+        params=config.lightgbm,
+        pin=pin,
+    )
+    if held is not None:
+        rungs = {name: _recalibrated(rung, X[held], data.label[held]) for name, rung in ladder.rungs.items()}
+        ladder = replace(ladder, rungs=rungs)
+    say(f"measuring on {data.counts.test:,} snapshots")
+    capacity = min(max(round(agreement.capacity * data.test_weeks), 1), data.counts.test)
+    report = _report(data, config, ladder, X, fitted, capacity, CROSS_FITTED if held is None else LATER_SLICE)
+    return Trained(report, data, encoding, ladder, fitted, X)
+
+
+def _calibration_rows(data: Dataset, config: TrainingConfig) -> tuple[Flags, Flags | None]:
+    train = data.split.train
+    if data.split.test_from is None:
+        return train, None
+    horizon = config.goal.within_days * DAY
+    slice_ = later_slice(data.as_of[train], data.label[train], horizon=horizon, embargo=data.split.embargo)
+    if slice_ is None:
+        return train, None
+    fitted, held = np.zeros_like(train), np.zeros_like(train)
+    fitted[train], held[train] = slice_.fit, slice_.calibrate
+    return fitted, held
+
+
+def _recalibrated(rung: FittedRung, X: npt.NDArray[np.float64], y: npt.NDArray[np.int8]) -> FittedRung:
+    from models.calibration import fit_platt
+
+    return replace(rung, calibration=fit_platt(rung.scorer.margin(X), y))
+
+
+def _report(
+    data: Dataset,
+    config: TrainingConfig,
+    ladder: Ladder,
+    X: npt.NDArray[np.float64],
+    fitted: Flags,
+    capacity: int,
+    calibration: str,
+) -> Report:
+    split, account = data.split, data.account_id
+    share = capacity / max(data.counts.test, 1)
+    rungs = []
+    for name, rung in ladder.rungs.items():
+        logit = np.full(len(X), np.nan)
+        logit[split.test] = rung.calibration.logit(rung.scorer.margin(X[split.test]))
+        measured = _measurer(data, logit, config.seed)
+        unseen = measured(split.unseen, share) if _can_measure(data.label[split.unseen]) else None
+        test = measured(split.test, share)
+        rungs.append(RungReport(name, rung.fit.size, test, unseen, rung.log_loss, rung.excess, rung.excess_error))
+    return Report(
+        goal=config.goal.name,
+        rungs=tuple(rungs),
+        best=ladder.best,
+        pinned=config.goal.rung != "best",
+        calibration=calibration,
+        counts=data.counts,
+        base_rate=float(data.label[fitted].mean()),
+        accounts_train=len(np.unique(account[split.train])),
+        accounts_test=len(np.unique(account[split.test])),
+        accounts_unseen=len(np.unique(account[split.unseen])),
+        data_from=data.data_from,
+        data_until=data.data_until,
+        lag=data.lag,
+        lag_is_assumed=data.lag_is_assumed,
+        test_from=split.test_from,
+        capacity=capacity,
+        digest=data.digest,
+        seed=config.seed,
+    )
+
+
+def _measurer(
+    data: Dataset, logit: npt.NDArray[np.float64], seed: int
+) -> Callable[[Flags, float], Mapping[str, float]]:
+    from models.metrics import summary
+
+    def measured(rows: Flags, share: float) -> Mapping[str, float]:
+        capacity = share * float(rows.sum())
+        return summary(data.label[rows], logit[rows], accounts=data.account_id[rows], capacity=capacity, seed=seed)
+
+    return measured
+
+
+def _can_measure(labels: npt.NDArray[np.int8]) -> bool:
+    positive = int(labels.sum())
+    return min(positive, len(labels) - positive) >= _FEWEST_UNSEEN
