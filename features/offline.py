@@ -118,7 +118,11 @@ class _Engine:
             self._spread(grouped, numbers, texts)
         for single in self.single:
             self._scatter(single, numbers)
-        return self._table(self.plan.assemble(numbers), texts)
+        arrays = [
+            texts[place] if place in texts else pa.array(self.plan.feature(index, numbers))
+            for index, place in enumerate(self.plan.numerator)
+        ]
+        return pa.table(dict(zip(self.catalogue.names, arrays, strict=True)), schema=_schema(self.catalogue))
 
     def _fetch(self, sql: str) -> dict[str, Any]:
         return self.connection.execute(sql).fetchnumpy()
@@ -135,10 +139,11 @@ class _Engine:
         """
         filters = self.filters[grouped.relation]
         found = self._fetch(grouped.sql(filters))
-        by_code = np.argsort(found["code"], kind="stable")
+        codes_found = _narrow(found["code"])
+        by_code = np.argsort(codes_found, kind="stable")
         pair = found["pair"][by_code]
         values = {name: _floats(found[name])[by_code] for name in grouped.parts.values()}
-        edges = found["code"][by_code].searchsorted
+        edges = codes_found[by_code].searchsorted
         for place, atom, names in grouped.atoms:
             slices = [slice(*edges((code, code + 1))) for code in filters.passing(atom.where)]
             if isinstance(atom, Count | Sum | Decayed):
@@ -165,13 +170,6 @@ class _Engine:
         else:
             numbers[place] = _floats(values.to_numpy())
 
-    def _table(self, values: Floats, texts: dict[int, pa.Array]) -> pa.Table:
-        arrays = [
-            texts[place] if place in texts else pa.array(values[index])
-            for index, place in enumerate(self.plan.numerator)
-        ]
-        return pa.table(dict(zip(self.catalogue.names, arrays, strict=True)), schema=_schema(self.catalogue))
-
 
 def _rows(table: pa.Table, relation: str, atoms: Sequence[Atom], filters: Codes) -> pa.Table:
     """Return a relation with line numbers, and integers for the texts that atoms read."""
@@ -186,6 +184,11 @@ def _rows(table: pa.Table, relation: str, atoms: Sequence[Atom], filters: Codes)
             column = column.combine_chunks().dictionary_encode().indices
         rows = rows.append_column(name, column)
     return rows
+
+
+def _narrow(code: npt.NDArray[np.int64]) -> npt.NDArray[np.integer]:
+    """Return codes in 16 bits where they fit: numpy sorts those several times faster."""
+    return code.astype(np.int16) if code.max(initial=0) < 2**15 else code
 
 
 def _sum(pair: npt.NDArray[np.int64], values: Floats, slices: Sequence[slice], size: int) -> Floats:

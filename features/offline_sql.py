@@ -39,6 +39,8 @@ from features.algebra import (
 )
 from features.schema import DAY
 
+_FEW = 4
+
 _MICROS = f"{DAY}.0e0"
 _HOURS = f"{DAY // 24}.0e0"
 
@@ -111,11 +113,25 @@ class Grouped:
     def sql(self, filters: Codes) -> str:
         """Return the query."""
         picked = "".join(f", {part} AS {name}" for part, name in self.parts.items())
-        some = " OR ".join(f"f_{name} > 0" for name in self.columns)
+        kept = " AND ".join(filter(None, (self._passing(filters), self._window())))
         return (
             f"SELECT pair, {filters.combined(self.columns)} AS code{picked} FROM seen_{self.relation} "
-            f"{f'WHERE {some} ' if some else ''}GROUP BY pair, code"
+            f"{f'WHERE {kept} ' if kept else ''}GROUP BY pair, code"
         )
+
+    def _passing(self, filters: Codes) -> str:
+        """Return a condition that keeps the rows some atom's filter lets pass, as long as it is a short one."""
+        wheres = list(dict.fromkeys(atom.where for _, atom, _ in self.atoms))
+        if not self.columns:
+            return ""
+        if len(wheres) <= _FEW:
+            return f"({' OR '.join(f'({filters.condition(where)})' for where in wheres)})"
+        return f"({' OR '.join(f'f_{name} > 0' for name in self.columns)})"
+
+    def _window(self) -> str:
+        """Return the window that all atoms share, if they do."""
+        windows = {_within(atom) for _, atom, _ in self.atoms}
+        return windows.pop() if len(windows) == 1 else ""
 
 
 @dataclass(frozen=True)

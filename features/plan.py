@@ -30,24 +30,22 @@ class Plan:
     denominator: tuple[int, ...]
     scale: tuple[float, ...]
 
+    def feature(self, index: int, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the numbers of one feature from those of the atoms, shape (n_atoms, n); NaN where its divisor is 0."""
+        top, bottom = numbers[self.numerator[index]], self.denominator[index]
+        if bottom < 0:
+            return top
+        divisor = numbers[bottom]
+        ratio = np.divide(top, divisor, out=np.full_like(top, np.nan), where=divisor != 0)
+        return ratio * self.scale[index]
+
     def assemble(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the numbers of every feature from those of its atoms.
-
-        Parameters
-        ----------
-        numbers : array of float64, shape (n_atoms, ...)
-
-        Returns
-        -------
-        array of float64, shape (n_features, ...)
-            NaN for ratios whose divisor is 0, and where an atom is text.
-        """
+        """Return the number of every feature, shape (n_features,), from those of the atoms, shape (n_atoms,)."""
         values = numbers[self._tops]
         if len(self._ratios):
             divisor = numbers[self._bottoms]
             divisor[divisor == 0] = np.nan
-            factor = self._factors.reshape(-1, *(1,) * (numbers.ndim - 1))
-            values[self._ratios] = values[self._ratios] / divisor * factor
+            values[self._ratios] = values[self._ratios] / divisor * self._factors
         return values
 
     @cached_property

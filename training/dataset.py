@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from features.agreement import Agreement
 from features.catalogue import Catalogue, catalogue
 from features.errors import NotEnoughDataError
-from features.labels import Labelled, label
+from features.labels import Labelled, label, newest_known
 from features.relations import Relations, Tables, build
 from features.schema import DAY
 from training.config import DataSettings, TrainingConfig
@@ -253,10 +253,7 @@ def _span(tables: Tables) -> tuple[int, int]:
         raise NotEnoughDataError(
             "The ledger holds no touch, stage change or deal.", hint="smarketing ingest FILE --map MAP.toml"
         )
-    known = [table["known_at"] for table in tables.values() if "known_at" in table.column_names and table.num_rows]
-    return min(pc.min(column).as_py() for column in occurred), max(
-        pc.max(column).as_py() for column in occurred + known
-    )
+    return min(pc.min(column).as_py() for column in occurred), newest_known(tables)
 
 
 def _test_weeks(as_of: Moments, share: float) -> float:

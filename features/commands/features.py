@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from features.commands.moments import parse_moment
 from features.console import Console
 from features.errors import UnknownError
 
@@ -57,11 +58,10 @@ def _values(console: Console, account: str, as_of: str | None) -> list[float | s
     from features.ledger import Ledger, now_micros
     from features.online import Evaluator
     from features.relations import build
-    from features.times import parse_moment
 
     moment = now_micros() if as_of is None else parse_moment(as_of, "--as-of")
     agreement = console.agreement()
-    with Ledger.open(console.store, create=False) as ledger:
+    with Ledger.open(console.store) as ledger:
         if ledger.account_seq(account) is None:
             raise UnknownError(f"There is no account {account!r} in {console.store}.", hint="smarketing ingest FILE...")
         relations = build(ledger.account_tables(account), agreement)

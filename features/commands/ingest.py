@@ -59,7 +59,7 @@ def _ingest(console: Console, paths: list[Path], map_path: Path | None) -> None:
     if left_alone:
         console.say(f"Left alone, not tables of the contract: {', '.join(left_alone)}.")
     with Ledger.open(console.store) as ledger, console.progress("Rows taken in") as advance:
-        summary = ingest(ledger, RowParser(agreement, ledger.email_key), jobs, advance=advance)
+        summary = ingest(ledger, RowParser(agreement, ledger.email_key()), jobs, advance=advance)
     console.emit(summary.as_dict(), _words(summary))
     _warn(console, summary, map_path)
 
@@ -94,7 +94,7 @@ def _retry(console: Console, paths: list[Path], map_path: Path | None) -> None:
 
     field_map = FieldMap.load(map_path) if map_path else None
     with Ledger.open(console.store) as ledger:
-        parser = RowParser(console.agreement(), ledger.email_key)
+        parser = RowParser(console.agreement(), ledger.email_key())
         done = retry(ledger, parser, field_map, [path.name for path in paths])
     data = {"tried": done.tried, "resolved": done.resolved, "stillRejected": done.still_rejected}
     console.emit(

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from features.commands.moments import parse_moment
 from features.console import Console
 from features.errors import UnknownError, nearest
 
@@ -25,7 +26,7 @@ def simulate(
     preset: Annotated[str, typer.Option(help="Kind of market: demo.")] = "demo",
 ) -> None:
     """Simulate a market whose truth is known: the contract's tables, and the truth beside them."""
-    end = _moment(until)
+    end = _today() if until is None else parse_moment(until, "--until")
     from dataclasses import replace
 
     from features.synthetic import PRESETS, days, write
@@ -54,17 +55,6 @@ def simulate(
     console.say(f"Next: smarketing ingest {out}")
 
 
-def _moment(text: str | None) -> int:
-    if text is None:
-        now = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    else:
-        try:
-            now = datetime.fromisoformat(text)
-        except ValueError:
-            raise typer.BadParameter(
-                f"must be a date or time such as 2026-11-21 or 2026-11-21T09:00:00Z. Got {text!r}.",
-                param_hint="--until",
-            ) from None
-        now = now if now.tzinfo else now.replace(tzinfo=UTC)
-    # Whole seconds times a million: a float of microseconds would round.
+def _today() -> int:
+    now = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return int(now.timestamp()) * 1_000_000

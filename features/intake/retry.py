@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -13,7 +13,7 @@ from features.intake.files import Record
 from features.intake.ingest import UNREADABLE, Summary
 from features.intake.jobs import LEDGERS_OWN, Mapped, own_rows
 from features.intake.rows import Row, RowParser
-from features.ledger import Batch, DeadLetter, Ledger
+from features.ledger import Batch, DeadLetter, Ledger, StoredDeadLetter
 
 
 @dataclass(frozen=True)
@@ -41,43 +41,57 @@ def retry(ledger: Ledger, parser: RowParser, field_map: FieldMap | None, batches
     """
     summary = Summary()
     mapped = field_map.rows(parser) if field_map else None
-    tried = need_map = 0
-    resolved: list[int] = []
+    resolved = need_map = 0
+    for page in _pages(ledger, batches):
+        ready = [stored for stored in page if stored.letter.table or mapped]
+        need_map += len(page) - len(ready)
+        summary.rows += len(ready)
+        resolved += _retry_page(ledger, parser, ready, mapped, field_map, summary)
+    return Retried(summary.rows, resolved, summary.rows - resolved, need_map, summary)
+
+
+def _pages(ledger: Ledger, batches: Sequence[str]) -> Iterator[list[StoredDeadLetter]]:
+    after = 0
+    while page := ledger.dead_letters(after=after):
+        after = page[-1].id
+        yield [stored for stored in page if not batches or stored.letter.batch in batches]
+
+
+def _retry_page(
+    ledger: Ledger,
+    parser: RowParser,
+    page: Sequence[StoredDeadLetter],
+    mapped: Mapped | None,
+    field_map: FieldMap | None,
+    summary: Summary,
+) -> int:
+    """Try some letters and return how many of them went in."""
+    good: list[int] = []
     groups: dict[bool, dict[str, list[tuple[int, Row]]]] = {True: {}, False: {}}
-    for stored in ledger.dead_letters():
+    for stored in page:
         letter = stored.letter
-        if batches and letter.batch not in batches:
-            continue
-        if not letter.table and mapped is None:
-            need_map += 1
-            continue
-        tried += 1
-        record = orjson.loads(letter.raw)
         try:
             if letter.code == UNREADABLE:
                 raise RowError(letter.field, UNREADABLE, letter.reason)
-            rows = _retried_rows(letter, record, parser, mapped)
+            rows = _rows(letter, orjson.loads(letter.raw), parser, mapped)
         except RowError as error:
             summary.rejected += 1
             summary.reasons[error.message] += 1
             continue
         summary.ignored += rows is None
-        resolved.append(stored.id)
-        backfill = field_map.assumed if field_map and not letter.table else bool(letter.table)
+        good.append(stored.id)
+        backfill = True if letter.table else field_map is not None and field_map.assumed
         for table, row in rows or ():
             groups[backfill].setdefault(table, []).append((stored.id, row))
-    refused = _append_retried(ledger, groups, summary)
-    resolved = [letter_id for letter_id in resolved if letter_id not in refused]
-    if resolved:
+    refused = _append(ledger, groups, summary)
+    good = [letter_id for letter_id in good if letter_id not in refused]
+    if good:
         # In a transaction of its own: a crash in between leaves letters open, and trying again finds duplicates.
-        summary.ledger_seq = ledger.append(Batch(resolves=resolved)).ledger_seq
-    summary.rows = tried
-    return Retried(tried, len(resolved), tried - len(resolved), need_map, summary)
+        summary.ledger_seq = ledger.append(Batch(resolves=good)).ledger_seq
+    return len(good)
 
 
-def _append_retried(
-    ledger: Ledger, groups: Mapping[bool, Mapping[str, list[tuple[int, Row]]]], summary: Summary
-) -> set[int]:
+def _append(ledger: Ledger, groups: Mapping[bool, Mapping[str, list[tuple[int, Row]]]], summary: Summary) -> set[int]:
     """Append the rows of retried letters and return the ids of letters of which the ledger refused a row."""
     refused: set[int] = set()
     for backfill, tables in groups.items():
@@ -94,9 +108,7 @@ def _append_retried(
     return refused
 
 
-def _retried_rows(
-    letter: DeadLetter, record: Record, parser: RowParser, mapped: Mapped | None
-) -> list[tuple[str, Row]] | None:
+def _rows(letter: DeadLetter, record: Record, parser: RowParser, mapped: Mapped | None) -> list[tuple[str, Row]] | None:
     if not letter.table:
         assert mapped is not None
         return mapped(record)

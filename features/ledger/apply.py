@@ -55,7 +55,7 @@ def apply(connection: sa.Connection, batch: Batch, position: Position, now: int)
     attachments.link()
     attachments.mark_contacts()
     stubs = append_stubs(transaction)
-    versions = {(account_id,): (account_id, position.seq) for account_id in transaction.changed}
+    versions = [(account_id, position.seq) for account_id in transaction.changed]
     staging.replace(connection, account_versions, versions)
     refused = map(batch.on_rejection, transaction.rejected) if batch.on_rejection else ()
     append_letters(connection, [*batch.dead, *refused], transaction.stamp)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
-
-import sqlalchemy as sa
+from typing import NamedTuple
 
 from features.ledger import staging
 from features.ledger.append import Version, digest
 from features.ledger.links import Employment, Facts, Keys, Segment, changes, is_complete, timeline
-from features.ledger.tables import STORED, identities, open_touches
+from features.ledger.tables import STORED, UNCLEAR, identities
 from features.ledger.transaction import Transaction
 from features.schema import FOREVER
 
@@ -62,8 +60,7 @@ class Attachments:
         self._arrived: dict[Touch, tuple[int, Keys]] = {}
         self._again: set[Touch] = set()
         self._origins: dict[Touch, str] = {}
-        self._held: set[Touch] = set()
-        self._employed: dict[str, int] = {}
+        self._employed: set[str] = set()
         self._emails: set[str] = set()
         self._domains: set[str] = set()
         self.contacts: set[str] = set()
@@ -79,14 +76,13 @@ class Attachments:
         self._origins[touch] = origin
 
     def by_hand(self, touch: Touch, known_at: int, history: Sequence[Version]) -> None:
-        """Take note of a link that a sender gave; what follows it in time is looked at again."""
-        self._held.add(touch)
+        """Look at a touch again of which a sender gave a link that comes before others in time."""
         if any(old.known_at > known_at for old in history):
             self._again.add(touch)
 
-    def employed(self, contact_id: str, since: int) -> None:
-        """Look for touches of a contact of whom an employer is known since that moment."""
-        self._employed[contact_id] = min(since, self._employed.get(contact_id, since))
+    def employed(self, contact_id: str) -> None:
+        """Look for touches of a contact whose employer is news."""
+        self._employed.add(contact_id)
 
     def owned(self, kind: str, value: str) -> None:
         """Look for touches with an e-mail hash or a domain whose owner is now known."""
@@ -95,14 +91,13 @@ class Attachments:
     def link(self) -> None:
         """Store the links that follow, and mark the accounts that they concern."""
         transaction = self._transaction
-        self._again |= self._waiting()
+        self._again |= self._concerned()
         touches = self._arrived.keys() | self._again
         if not touches:
             return
         links = self._links(touches)
         rows: list[tuple[object, ...]] = []
         closed: dict[int, int] = {}
-        waiting: dict[Touch, Keys] = {}
         seen: dict[Touch, Sequence[tuple[int, Keys]]] = {}
         for touch, (known_at, keys) in self._arrived.items():
             if touch not in links and touch not in self._again and is_complete(keys, keys.account_id, keys.contact_id):
@@ -118,14 +113,10 @@ class Attachments:
             by_hand = [segment for segment in current if segment.by_hand]
             wanted = timeline(revisions, by_hand, facts) if revisions else current
             self._append(touch, stored, changes(current, wanted), rows, closed)
-            whose = wanted[-1].whose if wanted else (None, None)
-            if revisions and not by_hand and not is_complete(revisions[-1][1], *whose):
-                waiting[touch] = revisions[-1][1]
-                if whose[0] is None and touch in self._origins:
-                    transaction.unattached += 1
+            if touch in self._origins and not (wanted and wanted[-1].account_id):
+                transaction.unattached += 1
             transaction.changed.update(segment.account_id for segment in (*current, *wanted) if segment.account_id)
         staging.store(transaction.connection, _LINKS, rows, closed)
-        self._wait(waiting, self._again | self._held)
 
     def mark_contacts(self) -> None:
         """Mark every account that has touches of a contact whose attributes changed, or that has employed one."""
@@ -175,20 +166,22 @@ class Attachments:
                 )
             )  # fmt: skip
 
-    def _waiting(self) -> set[Touch]:
-        """Return stored touches that what is known now may link, or would have linked otherwise."""
+    def _concerned(self) -> set[Touch]:
+        """Return stored touches that do not say whose they are, but name an identity of which there is news."""
         connection = self._transaction.connection
-        touch = (open_touches.c.source, open_touches.c.event_id)
         owned = (identities.c.kind == "email_hash",)
-        theirs = {row[0] for row in staging.by_id(connection, identities.c.owner_id, (identities.c.value,), self._employed, *owned)}
-        found = staging.by_id(connection, open_touches.c.contact_id, touch, self._employed)
-        found += staging.by_id(connection, open_touches.c.email_hash, touch, self._emails | theirs)
-        found += staging.by_id(connection, open_touches.c.domain, touch, self._domains, open_touches.c.unattached)
-        if self._employed:
-            linked = (_LINKS.c.source, _LINKS.c.event_id)
-            since = _LINKS.c.known_at >= min(self._employed.values())
-            found += staging.by_id(connection, _LINKS.c.contact_id, linked, self._employed, since)
-        return {(source, event_id) for source, event_id in found}
+        theirs = staging.by_id(connection, identities.c.owner_id, (identities.c.value,), self._employed, *owned)
+        news = {
+            "contact_id": self._employed,
+            "email_hash": self._emails | {value for (value,) in theirs},
+            "domain": self._domains,
+        }
+        touch = (_TOUCHES.c.source, _TOUCHES.c.event_id)
+        return {
+            (source, event_id)
+            for key, values in news.items()
+            for source, event_id in staging.by_id(connection, _TOUCHES.c[key], touch, values, UNCLEAR[key])
+        }
 
     def _links(self, touches: Iterable[Touch]) -> dict[Touch, list[_Link]]:
         links: defaultdict[Touch, list[_Link]] = defaultdict(list)
@@ -237,13 +230,3 @@ class Attachments:
         ):
             owners[value].append((known_at, owner))
         return owners
-
-    def _wait(self, waiting: dict[Touch, Keys], before: set[Touch]) -> None:
-        """Keep what later identities may link, in place of what was kept of these touches before."""
-        connection = self._transaction.connection
-        staging.delete(connection, open_touches, before)
-        staging.insert(
-            connection,
-            open_touches,
-            [(*touch, keys.contact_id, keys.email_hash, keys.domain, keys.account_id is None) for touch, keys in waiting.items()],
-        )

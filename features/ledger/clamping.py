@@ -36,7 +36,7 @@ def clamp(
     Notes
     -----
     Rows ahead by different amounts keep their order: the last gets the stamp, those before it a microsecond less each.
-    Where the clock is part of the key, the key as sent is remembered, so that the row is known again when it comes again.
+    Where the clock is part of the key, the key as sent is remembered, so that the row is known when it comes again.
     """
     rows = list(sent)
     if table.clock is None or table.name in _PERIODS:

@@ -22,7 +22,7 @@ _IDENTITY = {"accounts": "domain", "contacts": "email_hash"}
 def append_entities(transaction: Transaction, attachments: Attachments, table: Table, rows: Sequence[Row]) -> None:
     """Store new accounts or contacts and what has changed of known ones, and note what identifies them."""
     stored = _stored(transaction, table, {cast("str", row[table.key[0]]) for row in rows})
-    changed: dict[tuple[object, ...], tuple[object, ...]] = {}
+    changed: dict[str, tuple[object, ...]] = {}
     owned: dict[tuple[str, str, str], int] = {}
     for index, row in enumerate(rows):
         identity = cast("str", row[table.key[0]])
@@ -40,14 +40,14 @@ def append_entities(transaction: Transaction, attachments: Attachments, table: T
             transaction.accepted += 1
         else:
             transaction.corrected += 1
-        stored[identity] = changed[(identity,)] = (*values, transaction.next_seq(), fingerprint)
+        stored[identity] = changed[identity] = (*values, transaction.next_seq(), fingerprint)
         if table.name == "accounts":
             transaction.changed.add(identity)
         value = row.get(_IDENTITY[table.name])
         if value is not None:
             known_at = _known_at(transaction, row, values[-1])
             owned[_IDENTITY[table.name], cast("str", value), identity] = known_at
-    staging.replace(transaction.connection, STORED[table.name], changed)
+    staging.replace(transaction.connection, STORED[table.name], changed.values())
     _own(transaction, attachments, owned)
 
 
@@ -55,7 +55,7 @@ def append_stubs(transaction: Transaction) -> int:
     """Make an account of every id that rows named and nobody has sent, and return how many are new."""
     table = TABLES["accounts"]
     stored = _stored(transaction, table, transaction.named.keys())
-    changed: dict[tuple[object, ...], tuple[object, ...]] = {}
+    changed: dict[str, tuple[object, ...]] = {}
     for identity, named_at in transaction.named.items():
         before = stored.get(identity)
         if before is None:
@@ -64,10 +64,10 @@ def append_stubs(transaction: Transaction) -> int:
             values = [*before[: len(table.names) - 1], named_at]
         else:
             continue
-        changed[(identity,)] = (*values, transaction.next_seq(), _STUB)
+        changed[identity] = (*values, transaction.next_seq(), _STUB)
         transaction.changed.add(identity)
-    staging.replace(transaction.connection, STORED["accounts"], changed)
-    return len(changed.keys() - {(identity,) for identity in stored})
+    staging.replace(transaction.connection, STORED["accounts"], changed.values())
+    return len(changed.keys() - stored.keys())
 
 
 def _stored(transaction: Transaction, table: Table, ids: Any) -> dict[str, tuple[Any, ...]]:
@@ -105,6 +105,6 @@ def _own(transaction: Transaction, attachments: Attachments, owned: dict[tuple[s
         )
     }
     news = {key: known_at for key, known_at in owned.items() if key not in known or known_at < known[key]}
-    staging.replace(connection, identities, {key: (*key, known_at) for key, known_at in news.items()})
+    staging.replace(connection, identities, [(*key, known_at) for key, known_at in news.items()])
     for kind, value, _ in news:
         attachments.owned(kind, value)

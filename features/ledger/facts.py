@@ -42,7 +42,7 @@ def append_facts(transaction: Transaction, attachments: Attachments, table: Tabl
         if recorded[i] is not None:
             known_at, origin = cast("int", recorded[i]), "recorded"
         elif assumed[i] is not None:
-            known_at, origin = assumed[i], "assumed"
+            known_at, origin = cast("int", assumed[i]), "assumed"
         history = histories[keys[i]]
         decision = decide(
             history, digests[i], known_at, revision=cast("int | None", row.get("revision")), live=origin == "server"
@@ -107,7 +107,7 @@ class _Notes:
             elif not deleted:
                 self.attachments.arrived(key, known_at, Keys._make(self.identity(values)), origin)
         elif self.table.name == "attributes":
-            self._attribute(values, known_at)
+            self._attribute(values)
         elif self.table.name == "fx_rates":
             transaction.changed.add(EVERY_ACCOUNT)
         elif self.whose is not None:
@@ -117,7 +117,7 @@ class _Notes:
             if self.table.name == "touch_links":
                 self.attachments.by_hand(key, known_at, history)
 
-    def _attribute(self, values: Sequence[Any], known_at: int) -> None:
+    def _attribute(self, values: Sequence[Any]) -> None:
         entity, identity, field, occurred_at, value = values[:5]
         if entity == "account":
             self.transaction.changed.add(identity)
@@ -127,7 +127,7 @@ class _Notes:
         if field == "employer":
             if value is not None:
                 self.transaction.name_account(value, occurred_at)
-            self.attachments.employed(identity, max(occurred_at, known_at))
+            self.attachments.employed(identity)
 
 
 def _key_of(table: Table) -> Any:

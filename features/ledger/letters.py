@@ -40,7 +40,7 @@ def resolve_letters(connection: sa.Connection, ids: Sequence[int], now: int) -> 
 
 
 def list_letters(
-    connection: sa.Connection, *, batch: str | None, resolved: bool, after: int, limit: int
+    connection: sa.Connection, *, batch: str | None, resolved: bool, after: int, limit: int | None
 ) -> list[StoredDeadLetter]:
     """Return letters by id."""
     statement = sa.select(dead_letters).where(dead_letters.c.id > after).order_by(dead_letters.c.id).limit(limit)
@@ -49,7 +49,9 @@ def list_letters(
     if not resolved:
         statement = statement.where(dead_letters.c.resolved_at.is_(None))
     return [
-        StoredDeadLetter(row.id, DeadLetter(*(row._mapping[name] for name in _COLUMNS)), row.created_at, row.resolved_at)
+        StoredDeadLetter(
+            row.id, DeadLetter(*(row._mapping[name] for name in _COLUMNS)), row.created_at, row.resolved_at
+        )
         for row in connection.execute(statement)
     ]
 

@@ -107,7 +107,7 @@ def timeline(seen: Sequence[tuple[int, Keys]], by_hand: Sequence[Segment], facts
             if segments and (not resolved or resolved[0].known_at > at):
                 segments.append(Segment(at, None, None))
             segments += resolved
-    return segments if len(segments) == 1 else _merged(segments)
+    return _merged(segments)
 
 
 def changes(current: Sequence[Segment], wanted: Sequence[Segment]) -> list[Segment]:

@@ -44,13 +44,14 @@ def _version(connection: sa.Connection, path: Path) -> str | None:
         if tables:
             raise StoreError(f"The database {path} belongs to another program: it has tables, but no {VERSION_TABLE}.")
         return None
-    version = connection.execute(sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE))).scalar_one()
+    stored: sa.Select[str] = sa.select(sa.column("version_num", sa.Text)).select_from(sa.table(VERSION_TABLE))
+    version = connection.execute(stored).scalar_one()
     if version > HEAD:
         raise StoreError(
             f"The store {path} is of version {version}, newer than the {HEAD} of this program.",
             hint="Use a newer smarketing, or another store.",
         )
-    return str(version)
+    return version
 
 
 def _upgrade(connection: sa.Connection) -> None:

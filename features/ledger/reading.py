@@ -82,7 +82,7 @@ def _visible(name: str) -> sa.Select[Any]:
 
 def _people() -> sa.CompoundSelect[Any]:
     """Contacts with a touch linked to the account, or that ever had it as employer."""
-    account_id = sa.bindparam("account_id")
+    account_id: sa.BindParameter[str] = sa.bindparam("account_id")
     return sa.union(
         sa.select(_LINKS.c.contact_id).where(_LINKS.c.account_id == account_id, _LINKS.c.contact_id.is_not(None)),
         sa.select(_ATTRIBUTES.c.id).where(
@@ -92,7 +92,9 @@ def _people() -> sa.CompoundSelect[Any]:
 
 
 def _attributes_of_account() -> sa.CompoundSelect[Any]:
-    own = _visible("attributes").where(_ATTRIBUTES.c.entity == "account", _ATTRIBUTES.c.id == sa.bindparam("account_id"))
+    own = _visible("attributes").where(
+        _ATTRIBUTES.c.entity == "account", _ATTRIBUTES.c.id == sa.bindparam("account_id")
+    )
     theirs = _visible("attributes").where(_ATTRIBUTES.c.entity == "contact", _ATTRIBUTES.c.id.in_(_people()))
     return sa.union_all(own, theirs)
 

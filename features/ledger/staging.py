@@ -34,7 +34,9 @@ def prepare(connection: sa.Connection) -> None:
     _temporary.create_all(connection, checkfirst=False)
 
 
-def by_key(connection: sa.Connection, table: str, columns: Sequence[str], keys: Collection[tuple[Any, ...]]) -> list[Any]:
+def by_key(
+    connection: sa.Connection, table: str, columns: Sequence[str], keys: Collection[tuple[Any, ...]]
+) -> list[Any]:
     """Return the named columns of every stored revision of the given keys."""
     if not keys:
         return []
@@ -64,16 +66,10 @@ def insert(connection: sa.Connection, table: sa.Table, rows: list[tuple[object, 
         connection.exec_driver_sql(_insertion(connection.dialect, table), rows)
 
 
-def delete(connection: sa.Connection, table: sa.Table, keys: Collection[tuple[object, ...]]) -> None:
-    """Remove the rows with these primary keys."""
-    if keys:
-        connection.exec_driver_sql(_deletion(connection.dialect, table), list(keys))
-
-
-def replace(connection: sa.Connection, table: sa.Table, rows: Mapping[tuple[object, ...], tuple[object, ...]]) -> None:
-    """Store rows, given by primary key, in place of those with the same key."""
-    delete(connection, table, rows.keys())
-    insert(connection, table, list(rows.values()))
+def replace(connection: sa.Connection, table: sa.Table, rows: Collection[tuple[object, ...]]) -> None:
+    """Store rows in place of those with the same primary key."""
+    if rows:
+        connection.exec_driver_sql(_replacement(connection.dialect, table), list(rows))
 
 
 def store(
@@ -82,9 +78,9 @@ def store(
     """Store revisions of facts, and until when others are known, given by their position in the ledger."""
     insert(connection, table, rows)
     if closed:
-        seq, until = sa.bindparam("seq"), sa.bindparam("until")
-        ends = sa.update(table).where(table.c.ledger_seq == seq).values(known_until=until)
-        connection.execute(ends, [{"seq": seq, "until": until} for seq, until in closed.items()])
+        seq: sa.BindParameter[int] = sa.bindparam("seq")
+        ends = sa.update(table).where(table.c.ledger_seq == seq).values(known_until=sa.bindparam("until"))
+        connection.execute(ends, [{"seq": row, "until": until} for row, until in closed.items()])
 
 
 def _fill(connection: sa.Connection, table: sa.Table, rows: list[tuple[object, ...]]) -> None:
@@ -106,6 +102,7 @@ def _insertion(dialect: sa.Dialect, table: sa.Table) -> str:
 
 
 @cache
-def _deletion(dialect: sa.Dialect, table: sa.Table) -> str:
-    same = sa.and_(*(column == sa.bindparam(column.name) for column in table.primary_key))
-    return str(sa.delete(table).where(same).compile(dialect=dialect))
+def _replacement(dialect: sa.Dialect, table: sa.Table) -> str:
+    key = [column.name for column in table.primary_key]
+    others = ", ".join(f"{column.name} = excluded.{column.name}" for column in table.columns if column.name not in key)
+    return f"{_insertion(dialect, table)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {others}"

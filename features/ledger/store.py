@@ -141,7 +141,7 @@ class Ledger:
             return reading.export(connection, table)
 
     def dead_letters(
-        self, *, batch: str | None = None, resolved: bool = False, after: int = 0, limit: int = 1_000
+        self, *, batch: str | None = None, resolved: bool = False, after: int = 0, limit: int | None = None
     ) -> list[StoredDeadLetter]:
         """Return rows that were refused, oldest first.
 
@@ -153,7 +153,8 @@ class Ledger:
             Also those that are settled.
         after : int, default=0
             Only those with a greater id: the last id of the page before.
-        limit : int, default=1000
+        limit : int, default=None
+            All of them.
         """
         with self._reading() as connection:
             return list_letters(connection, batch=batch, resolved=resolved, after=after, limit=limit)
@@ -161,7 +162,7 @@ class Ledger:
     def email_key(self) -> bytes:
         """Return the 32 secret bytes under which e-mail addresses are hashed.
 
-        They are made with the store; the environment variable `SMARKETING_EMAIL_KEY` (64 hexadecimal digits) goes first.
+        They are made with the store; the environment variable `SMARKETING_EMAIL_KEY` (64 hex digits) goes first.
 
         Raises
         ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,7 +15,7 @@ metadata = sa.MetaData()
 _WHOLE = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """SQLite makes a row id only of a column that is plainly INTEGER; its integers have 64 bits anyway."""
 
-_TYPES: dict[Type, sa.types.TypeEngine[object]] = {
+_TYPES: dict[Type, sa.types.TypeEngine[Any]] = {
     Type.TEXT: sa.Text(),
     Type.CURRENCY: sa.Text(),
     Type.JSON: sa.Text(),
@@ -68,6 +69,22 @@ sa.Index(
     postgresql_where=_LINKS.c.contact_id.is_not(None),
 )
 sa.Index("attributes_by_employer", _ATTRIBUTES.c.value, sqlite_where=_EMPLOYER, postgresql_where=_EMPLOYER)
+_TOUCHES = STORED["touchpoints"]
+UNCLEAR = MappingProxyType(
+    {
+        "contact_id": sa.and_(_TOUCHES.c.account_id.is_(None), _TOUCHES.c.contact_id.is_not(None)),
+        "email_hash": sa.and_(
+            sa.or_(_TOUCHES.c.account_id.is_(None), _TOUCHES.c.contact_id.is_(None)),
+            _TOUCHES.c.email_hash.is_not(None),
+        ),
+        "domain": sa.and_(_TOUCHES.c.account_id.is_(None), _TOUCHES.c.domain.is_not(None)),
+    }
+)
+"""By identity key: the touches for which it matters whose it is, because they do not say themselves."""
+
+for _key, _matters in UNCLEAR.items():
+    sa.Index(f"touchpoints_by_{_key}", _TOUCHES.c[_key], sqlite_where=_matters, postgresql_where=_matters)
+
 sa.Index("deals_by_account", STORED["deals"].c.account_id)
 sa.Index("stage_changes_by_account", STORED["stage_changes"].c.account_id)
 sa.Index("handoffs_by_account", STORED["handoffs"].c.account_id)
@@ -102,21 +119,6 @@ identities = sa.Table(
 )
 """Whose an e-mail hash (a contact's) or a domain (an account's) is, and since when we know."""
 sa.Index("identities_by_owner", identities.c.owner_id)
-
-open_touches = sa.Table(
-    "open_touches",
-    metadata,
-    sa.Column("source", sa.Text, primary_key=True),
-    sa.Column("event_id", sa.Text, primary_key=True),
-    sa.Column("contact_id", sa.Text),
-    sa.Column("email_hash", sa.Text),
-    sa.Column("domain", sa.Text),
-    sa.Column("unattached", sa.Boolean, nullable=False),
-)
-"""Touches whose account, or whose person, is not known yet, with the identity keys that may still tell."""
-sa.Index("open_touches_by_contact", open_touches.c.contact_id)
-sa.Index("open_touches_by_email_hash", open_touches.c.email_hash)
-sa.Index("open_touches_by_domain", open_touches.c.domain)
 
 clamped_keys = sa.Table(
     "clamped_keys",

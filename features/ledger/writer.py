@@ -142,7 +142,7 @@ class Writer:
             receipt = apply(connection, batch, position, self._clock())
         except sa.exc.OperationalError:
             raise
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             savepoint.rollback()
             position.seq, position.known_at = before.seq, before.known_at
             return error

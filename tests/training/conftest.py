@@ -21,7 +21,8 @@ def hand_made(days: int, accounts: int = 300, every: int = 7, *, horizon: int = 
     """Snapshots whose log-odds are known: a stage and two counts matter, the third count does not."""
     random = np.random.default_rng(seed)
     as_of = np.repeat(np.arange(0, days, every, dtype=np.int64) * DAY, accounts // 6)
-    account = np.array([f"a{n:03d}" for n in random.integers(0, accounts, len(as_of))])
+    # New accounts come in over time, so that some of the test's were never seen.
+    account = np.array([f"a{n:03d}" for n in random.integers(0, accounts, len(as_of)) + as_of // DAY // 2])
     counts = random.poisson(3.0, (3, len(as_of))).astype(float)
     stage = random.choice(["lead", "mql", "sql"], len(as_of))
     logit = -2.5 + 2.0 * np.log1p(counts[0]) - 0.8 * np.log1p(counts[1]) + np.where(stage == "sql", 1.2, 0.0)

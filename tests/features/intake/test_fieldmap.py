@@ -116,7 +116,9 @@ def test_money_is_multiplied_exactly(mapped):
 
 
 def test_properties_are_an_object_of_cells(mapped):
-    [(_, row)] = mapped(BASE + 'properties = { pages = "{pages}", from = "the {site}" }', RECORD | {"pages": 3, "site": "x"})
+    [(_, row)] = mapped(
+        BASE + 'properties = { pages = "{pages}", from = "the {site}" }', RECORD | {"pages": 3, "site": "x"}
+    )
     assert row["properties"] == '{"from":"the x","pages":3}'
 
 

@@ -43,7 +43,9 @@ def test_every_text_format_gives_the_same_records(tmp_path, name, text):
 def test_parquet_gives_typed_records(tmp_path):
     path = tmp_path / "a.parquet"
     times = pa.array([1, 2, None], pa.timestamp("ns", "UTC"))
-    pq.write_table(pa.table({"id": ["1", "2", "3"], "at": times, "kind": pa.array(["x", "y", "x"]).dictionary_encode()}), path)
+    pq.write_table(
+        pa.table({"id": ["1", "2", "3"], "at": times, "kind": pa.array(["x", "y", "x"]).dictionary_encode()}), path
+    )
     records, _ = whole(path)
     assert [record["kind"] for record in records] == ["x", "y", "x"]
     assert [record.get("at") is None for record in records] == [False, False, True]

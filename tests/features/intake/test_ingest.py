@@ -248,7 +248,9 @@ def test_a_file_of_another_name_asks_for_a_map(touches):
 
 def test_a_bad_value_in_our_own_table_is_a_dead_letter_that_can_be_tried_again(ledger, parser, tmp_path):
     header = "change_id,account_id,stage,occurred_at\n"
-    (tmp_path / "stage_changes.csv").write_text(header + "1,a,mqql,1790000000000000\n2,a,mql,soon\n3,a,mql,1790000000000000\n")
+    (tmp_path / "stage_changes.csv").write_text(
+        header + "1,a,mqql,1790000000000000\n2,a,mql,soon\n3,a,mql,1790000000000000\n"
+    )
     assert counts(send(ledger, parser, tmp_path / "stage_changes.csv")) == (3, 1, 0, 2)
     done = retry(ledger, parser, None)
     assert (done.tried, done.resolved) == (2, 0)

@@ -203,7 +203,9 @@ def test_a_row_that_was_parsed_parses_to_itself(parser):
 
 @given(
     st.dictionaries(
-        st.sampled_from(["source", "eventId", "occurredAt", "accountId", "touchType", "cost", "properties", "x", "email"]),
+        st.sampled_from(
+            ["source", "eventId", "occurredAt", "accountId", "touchType", "cost", "properties", "x", "email"]
+        ),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
             lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),

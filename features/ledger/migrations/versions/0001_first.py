@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -49,7 +51,6 @@ _OWN = {
     "head": ("id", "id:small ledger_seq:int! known_at:int!"),
     "account_versions": ("account_id", "account_id seq:int!"),
     "identities": ("kind value owner_id", "kind value owner_id known_at:int!"),
-    "open_touches": ("source event_id", "source event_id contact_id email_hash domain unattached:flag!"),
     "clamped_keys": ("table_name sent_key", "table_name sent_key clock:int!"),
     "settings": ("name", "name value!"),
 }
@@ -85,7 +86,8 @@ def upgrade() -> None:
         "dead_letters",
         sa.Column("id", _WHOLE, primary_key=True, autoincrement=True),
         *_columns(
-            "batch! row_number:int! table_name! field! code! value! reason! raw! digest! created_at:int! resolved_at:int"
+            "batch! row_number:int! table_name! field! code! value! reason! raw! digest! created_at:int! "
+            "resolved_at:int"
         ),
         sa.UniqueConstraint("digest"),
     )
@@ -99,25 +101,41 @@ def _indexes() -> None:
         op.create_index(f"{table}_by_account", table, ["account_id"])
     known = sa.text("contact_id IS NOT NULL")
     op.create_index(
-        "touch_links_by_contact", "touch_links", ["contact_id", "account_id"], sqlite_where=known, postgresql_where=known
+        "touch_links_by_contact",
+        "touch_links",
+        ["contact_id", "account_id"],
+        sqlite_where=known,
+        postgresql_where=known,
     )
     employer = sa.text("entity = 'contact' AND field = 'employer'")
-    op.create_index(
-        "attributes_by_employer", "attributes", ["value"], sqlite_where=employer, postgresql_where=employer
-    )
+    op.create_index("attributes_by_employer", "attributes", ["value"], sqlite_where=employer, postgresql_where=employer)
     op.create_index("identities_by_owner", "identities", ["owner_id"])
-    for column, name in (("contact_id", "contact"), ("email_hash", "email_hash"), ("domain", "domain")):
-        op.create_index(f"open_touches_by_{name}", "open_touches", [column])
+    for key, matters in (
+        ("contact_id", "account_id IS NULL AND contact_id IS NOT NULL"),
+        ("email_hash", "(account_id IS NULL OR contact_id IS NULL) AND email_hash IS NOT NULL"),
+        ("domain", "account_id IS NULL AND domain IS NOT NULL"),
+    ):
+        where = sa.text(matters)
+        op.create_index(f"touchpoints_by_{key}", "touchpoints", [key], sqlite_where=where, postgresql_where=where)
 
 
 def _columns(described: str, mandatory: str = "", primary: str = "") -> list[sa.Column[object]]:
     """Read ``name:type`` (text when no type), ``!`` marking what may not be missing; ``id`` is a primary key."""
-    types = {"text": sa.Text(), "int": _WHOLE, "id": _WHOLE, "small": sa.Integer(), "real": sa.Double(), "flag": sa.Boolean()}
+    types: dict[str, Any] = {
+        "text": sa.Text(),
+        "int": _WHOLE,
+        "id": _WHOLE,
+        "small": sa.Integer(),
+        "real": sa.Double(),
+        "flag": sa.Boolean(),
+    }
     columns: list[sa.Column[object]] = []
     for word in described.split():
         name, _, kind = word.rstrip("!").partition(":")
         required = word.endswith("!") or name in mandatory.split()
         columns.append(
-            sa.Column(name, types[kind or "text"], nullable=not required, primary_key=kind == "id" or name in primary.split())
+            sa.Column(
+                name, types[kind or "text"], nullable=not required, primary_key=kind == "id" or name in primary.split()
+            )
         )
     return columns
