@@ -54,7 +54,7 @@ class Door(typer.core.TyperGroup):
         found = getattr(importlib.import_module(module), attribute)
         if isinstance(found, typer.Typer):
             return typer.main.get_command(found)
-        single = typer.Typer(add_completion=False)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
         single.command(cmd_name)(found)
         return typer.main.get_command(single)
 
@@ -77,6 +77,8 @@ app = typer.Typer(
     cls=Door,
     add_completion=False,
     no_args_is_help=True,
+    # Boxes and colours would triple the time that --help takes.
+    rich_markup_mode=None,
     pretty_exceptions_show_locals=False,
     help="One ledger of every touch with an account; propensity, attribution and the closed loop computed from it.",
     epilog="The options above may stand before or after the command. Results go to stdout, progress to stderr.",

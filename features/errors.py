@@ -74,7 +74,8 @@ class RowError(SmarketingError, ValueError):
         The column at fault, in the sender's spelling where it is known.
     code : str
         Stable machine-readable reason: ``required``, ``type``, ``time``, ``choice``, ``unknown_field``, ``future``,
-        ``money``, ``length``, ``conflict``, ``forbidden`` or ``identity``.
+        ``money``, ``length``, ``conflict``, ``forbidden``, ``identity``, ``unmatched`` (no rule of a map selects the
+        row) or ``record`` (the row can not be read at all).
     message : str
         What was wrong, the value, and what is allowed.
     value : object, default=None

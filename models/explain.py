@@ -170,6 +170,8 @@ class Explainer:
             raise BundleError(f"The model reads features that are no longer declared: {', '.join(gone[:5])}.")
         self.bundle = bundle
         self._features = tuple(declared[name] for name in bundle.encoding.names)
+        # Families and sides are looked up here once: an answer has hundreds of features.
+        self._words = tuple((one.name, one.concept, one.family, one.side) for one in self._features)
         self._grades = grades
         self._concepts = tuple(dict.fromkeys(feature.concept for feature in self._features))
         position = {concept: number for number, concept in enumerate(self._concepts)}
@@ -243,17 +245,8 @@ class Explainer:
         order = np.argsort(-np.abs(logits), kind="stable").tolist()
         logit_of, points_of = logits.tolist(), points.tolist()
         contributions = tuple(
-            Contribution(
-                feature.name,
-                feature.concept,
-                feature.family,
-                feature.side,
-                _plain(values[column]),
-                logit_of[column],
-                points_of[column],
-            )
+            Contribution(*self._words[column], _plain(values[column]), logit_of[column], points_of[column])
             for column in order
-            for feature in (self._features[column],)
         )
         up, down = self._reasons(values, points)
         probability, logit, base_probability, base_logit = totals

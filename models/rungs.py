@@ -7,7 +7,7 @@ defaults for some ten thousand snapshots of a few thousand accounts; no test per
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,7 +29,7 @@ LIGHTGBM: Mapping[str, Any] = {
     "max_bin": 127,
     "num_threads": 2,
     "deterministic": True,
-    "force_row_wise": True,
+    "force_col_wise": True,
     "verbosity": -1,
 }
 """Parameters of LightGBM: small slow trees with large leaves, because an account's snapshots repeat one another."""
@@ -235,6 +235,8 @@ def fit_logistic(sample: Sample, encoding: Encoding) -> LogisticScorer:
     `logistic_pipeline` fits it; the coefficients give the same margins with numpy alone.
     """
     pipeline = logistic_pipeline(sample, encoding)
+    if not pipeline["design"].transformers:
+        return replace(fit_base_rate(sample), name="logistic")
     pipeline.fit(sample.X, sample.y, regression__sample_weight=sample.weights / sample.weights.mean())
     regression = pipeline["regression"]
     terms = _read_terms(pipeline["design"])
@@ -263,9 +265,16 @@ def logistic_pipeline(sample: Sample, encoding: Encoding) -> Any:
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-    categories = list(encoding.category_columns)
-    numeric = [column for column in range(sample.X.shape[1]) if column not in categories]
-    with_missing = [column for column in numeric if np.isnan(sample.X[:, column]).any()]
+    missing = np.isnan(sample.X)
+    is_category = np.isin(np.arange(sample.X.shape[1]), encoding.category_columns)
+    # A column with one value says nothing, and the cost of a Newton step grows with the square of the columns.
+    varies = np.max(sample.X, axis=0, where=~missing, initial=-np.inf) > np.min(
+        sample.X, axis=0, where=~missing, initial=np.inf
+    )
+    partly_missing = missing.any(axis=0) & ~missing.all(axis=0)
+    numeric = np.flatnonzero(varies & ~is_category).tolist()
+    with_missing = np.flatnonzero(partly_missing & ~is_category).tolist()
+    categories = np.flatnonzero((varies | partly_missing) & is_category).tolist()
     numbers = [
         ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
         ("log", FunctionTransformer(_signed_log)),
@@ -277,7 +286,7 @@ def logistic_pipeline(sample: Sample, encoding: Encoding) -> Any:
         ("categories", OneHotEncoder(handle_unknown="ignore", sparse_output=False), categories),
     ]
     # lbfgs can stop almost at its start on weighted, rare outcomes; Newton does not.
-    regression = LogisticRegression(C=INVERSE_PENALTY, solver="newton-cholesky", tol=1e-8, max_iter=200)
+    regression = LogisticRegression(C=INVERSE_PENALTY, solver="newton-cholesky", tol=1e-6, max_iter=200)
     return Pipeline(
         [("design", ColumnTransformer([block for block in blocks if block[2]])), ("regression", regression)]
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -44,25 +44,42 @@ class Authentication:
         return found
 
 
-@dataclass(frozen=True)
+_BEARER = HTTPBearer(scheme_name="apiKey", description="An API key", auto_error=False)
+
+
 class Rule:
-    """Who may call a route: anyone, or a key with `scope`."""
+    """Who may call a route: anyone."""
 
-    scope: str | None
+    scope: str | None = None
 
-    def __call__(self, request: Request) -> None:
-        """Refuse a caller whose key lacks the scope."""
-        if self.scope is not None and self.scope not in request.state.caller.scopes:
+    def __call__(self) -> None:
+        """Let everyone pass."""
+
+
+class ScopeRule(Rule):
+    """Who may call a route: a key with a scope.
+
+    Parameters
+    ----------
+    scope : str
+    """
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+
+    def __call__(self, request: Request, _documented: Annotated[object, Depends(_BEARER)]) -> None:  # type: ignore[override]
+        """Refuse a caller whose key lacks the scope; `Authentication` has found the caller before."""
+        if self.scope not in request.state.caller.scopes:
             raise RequestError(403, f"This needs a key with the scope {self.scope}.")
 
 
 def public() -> Any:
     """Return the rule of a route that anyone may call."""
-    return Depends(Rule(None))
+    return Depends(Rule())
 
 
 def requires(scope: str) -> Any:
     """Return the rule of a route that needs a key with `scope`, one of `SCOPES`."""
     if scope not in SCOPES:
         raise ValueError(f"`scope` must be one of {', '.join(SCOPES)}. Got {scope!r} instead.")
-    return Depends(Rule(scope))
+    return Depends(ScopeRule(scope))

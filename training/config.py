@@ -34,8 +34,8 @@ class DataSettings:
         Fewest positive snapshots, in training and in the test.
     """
 
-    max_train: int = 15_000
-    max_test: int = 40_000
+    max_train: int = 10_000
+    max_test: int = 20_000
     min_positives: int = 50
 
 

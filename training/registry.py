@@ -168,7 +168,7 @@ class Registry:
             before = _version_of(client, model, CHAMPION)
             run_id = self._run(client, record.goal)
             _write_run(client, run_id, record)
-            version = self._register(run_id, model, record, bundle)
+            version = self._register(client, run_id, model, record, bundle)
             client.set_model_version_tag(model, str(version), _DIGEST, digest)
             if before is not None:
                 client.set_registered_model_alias(model, PREVIOUS, before.version)
@@ -228,6 +228,8 @@ class Registry:
         os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
         with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            # MLflow puts filters of its own in front of that one.
+            warnings.showwarning = _unheard
             import mlflow
             from mlflow.exceptions import MlflowException
             from sqlalchemy.exc import SQLAlchemyError
@@ -261,9 +263,10 @@ class Registry:
         )
         return str(client.create_run(experiment_id).info.run_id)
 
-    def _register(self, run_id: str, model: str, record: RunRecord, bundle: Path) -> int:
+    def _register(self, client: MlflowClient, run_id: str, model: str, record: RunRecord, bundle: Path) -> int:
         import mlflow
         import mlflow.pyfunc
+        from mlflow.exceptions import MlflowException
 
         with tempfile.TemporaryDirectory() as scratch:
             copy = shutil.copytree(bundle, Path(scratch, _BUNDLE))
@@ -274,9 +277,18 @@ class Registry:
                     artifacts={_BUNDLE: str(copy)},
                     signature=_signature(record.features),
                     pip_requirements=_requirements(),
-                    registered_model_name=model,
                 )
-        return int(logged.registered_model_version)
+        try:
+            client.create_registered_model(model)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        made = client.create_model_version(model, logged.model_uri, run_id, model_id=logged.model_id)
+        return int(made.version)
+
+
+def _unheard(*_: object, **__: object) -> None:
+    """Let a warning go by."""
 
 
 def _version_of(client: MlflowClient, model: str, alias: str) -> Any:

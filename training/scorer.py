@@ -38,7 +38,8 @@ class BundleScorer(PythonModel):
             self._linear = json.loads(_verified(folder, manifest, "model.json"))
             self._margin = self._linear_margin
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+    # Without type hints: MLflow would take them for a declaration of what a row looks like.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         """Return the calibrated probability of each row of a data frame whose columns are the features."""
         margin = np.asarray(self._margin(self._encode(model_input)))
         return 1.0 / (1.0 + np.exp(-(self._line["a"] * margin + self._line["b"])))

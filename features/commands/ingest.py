@@ -77,7 +77,7 @@ def _preview(console: Console, paths: list[Path], map_path: Path | None) -> None
         shown = [{"file": file, "row": number, "table": table, **_given(row)} for file, number, table, row in rows]
         console.emit({"rows": shown, "summary": summary.as_dict()}, "")
     else:
-        cells = [{"row": number, "table": table, "becomes": _line(row)} for _, number, table, row in rows]
+        cells = [{"row": number, "table": table, "becomes": _line(table, row)} for _, number, table, row in rows]
         console.emit_rows(cells, columns=("row", "table", "becomes"))
     console.say(
         f"Dry run over the first {summary.rows:,} rows, nothing written: {summary.accepted:,} rows of the contract,"
@@ -134,8 +134,13 @@ def _reasons(console: Console, summary: Summary) -> None:
         console.say(f"  {rows:,} x {message}")
 
 
-def _line(row: Row) -> str:
-    return ", ".join(f"{name}={value}" for name, value in _given(row).items())
+def _line(table: str, row: Row) -> str:
+    from features.intake.values import written_time
+    from features.schema import TABLES, Type
+
+    times = {column.name for column in TABLES[table].stored if column.type is Type.TIME}
+    given = _given(row).items()
+    return ", ".join(f"{name}={written_time(value) if name in times else value}" for name, value in given)
 
 
 def _given(row: Row) -> dict[str, object]:

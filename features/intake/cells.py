@@ -20,7 +20,8 @@ from features.intake.times import TimeReading, zone
 from features.intake.values import MAX_INTEGER, as_text, shown
 from features.schema import Type
 
-_KEYS = ("column", "text", "values", "otherwise", "multiply", "format", "zone")
+CELL_KEYS = ("column", "text", "values", "otherwise", "multiply", "format", "zone")
+"""Keys of a cell that is written as a table."""
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
 
@@ -95,8 +96,10 @@ def _constant_time(declared: object, where: str, times: TimeReading) -> Cell:
 
 def _check_keys(declared: dict[str, Any], kind: Type, where: str) -> None:
     for key, value in declared.items():
-        if key not in _KEYS:
-            raise FieldMapError(f"{where}: unknown key `{key}`.{nearest(key, _KEYS)} Allowed: {', '.join(_KEYS)}.")
+        if key not in CELL_KEYS:
+            raise FieldMapError(
+                f"{where}: unknown key `{key}`.{nearest(key, CELL_KEYS)} Allowed: {', '.join(CELL_KEYS)}."
+            )
         wrong = {
             "column": not isinstance(value, str),
             "text": not isinstance(value, str),

@@ -7,7 +7,7 @@ one record of the file into rows of the contract. The language is described in d
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import count
@@ -19,7 +19,7 @@ from features.intake.cells import Cell, compile_cell
 from features.intake.files import Record
 from features.intake.rows import Row, RowParser
 from features.intake.times import TimeReading, zone
-from features.intake.values import as_text
+from features.intake.values import as_text, shown
 from features.schema import TABLES, Type
 from features.toml_section import Section, read_toml
 
@@ -120,7 +120,8 @@ class FieldMap:
         try:
             return _read(Section(read_toml(path)), path.name)
         except (AgreementError, FieldMapError) as error:
-            raise FieldMapError(f"{path.name}: {error}", hint=error.hint or "See docs/field-maps.md.") from error
+            said = str(error) if path.name in str(error) else f"{path.name}: {error}"
+            raise FieldMapError(said, hint=error.hint or "See docs/field-maps.md.") from error
 
     @property
     def columns(self) -> dict[str, str]:
@@ -186,14 +187,23 @@ class FieldMap:
             values = dict(zip(names, deciding, strict=True))
             matching = tuple(rule for rule in self.rules if _matches(rule, values))
             if not matching and self.reject_unmatched:
-                shown = ", ".join(f"{name} = {value!r}" for name, value in values.items())
-                raise RowError(" ".join(names), "unmatched", f"No rule of the map selects a row with {shown}.")
+                raise _unmatched(self.rules, values)
             found = None if not matching or any(rule.table is None for rule in matching) else matching
             if len(chosen) < 10_000:  # a condition on an id would otherwise remember every row
                 chosen[deciding] = found
             return found
 
         return choose
+
+
+def _unmatched(rules: Sequence[Rule], values: Mapping[str, str]) -> RowError:
+    said = ", ".join(f"{name} = {shown(value)}" for name, value in values.items())
+    guesses = ""
+    for name, value in values.items():
+        known = {pattern for rule in rules for column, patterns in rule.when if column == name for pattern in patterns}
+        guesses += "" if value in known else nearest(value, known)
+    message = f"No rule of the map selects a row with {said}.{guesses}"
+    return RowError(" ".join(values), "unmatched", message, value=" ".join(values.values()))
 
 
 def _matches(rule: Rule, values: Mapping[str, str]) -> bool:

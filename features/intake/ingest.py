@@ -65,8 +65,9 @@ class Summary:
     def reject(self, letter: DeadLetter) -> None:
         """Count a row that was set aside."""
         self.rejected += 1
-        if len(self.reasons) < 1_000 or letter.reason in self.reasons:  # every row may have words of its own
-            self.reasons[letter.reason] += 1
+        reason = letter.reason.partition(" (line ")[0]
+        if len(self.reasons) < 1_000 or reason in self.reasons:  # every row may have words of its own
+            self.reasons[reason] += 1
 
     def as_dict(self) -> dict[str, object]:
         """Return the counts for JSON, the most frequent reasons of rejection last."""
@@ -146,6 +147,7 @@ def _append(ledger: Ledger, parser: RowParser, job: Job, mapped: Mapped, chunk: 
             rows.setdefault(table, []).append(row)
             origins.setdefault(table, []).append((number, record))
 
+    dead.sort(key=lambda letter: letter.row_number)
     refused: list[DeadLetter] = []
 
     def refuse(rejection: Rejection) -> DeadLetter:

@@ -9,7 +9,6 @@ import orjson
 
 from features.errors import RowError
 from features.intake.fieldmap import FieldMap
-from features.intake.files import Record
 from features.intake.ingest import UNREADABLE, Summary
 from features.intake.jobs import LEDGERS_OWN, Mapped, own_rows
 from features.intake.rows import Row, RowParser
@@ -71,16 +70,13 @@ def _retry_page(
     for stored in page:
         letter = stored.letter
         try:
-            if letter.code == UNREADABLE:
-                raise RowError(letter.field, UNREADABLE, letter.reason)
-            rows = _rows(letter, orjson.loads(letter.raw), parser, mapped)
+            rows, backfill = _rows(letter, parser, mapped, field_map)
         except RowError as error:
             summary.rejected += 1
-            summary.reasons[error.message] += 1
+            summary.reasons[error.message.partition(" (line ")[0]] += 1
             continue
         summary.ignored += rows is None
         good.append(stored.id)
-        backfill = True if letter.table else field_map is not None and field_map.assumed
         for table, row in rows or ():
             groups[backfill].setdefault(table, []).append((stored.id, row))
     refused = _append(ledger, groups, summary)
@@ -108,9 +104,15 @@ def _append(ledger: Ledger, groups: Mapping[bool, Mapping[str, list[tuple[int, R
     return refused
 
 
-def _rows(letter: DeadLetter, record: Record, parser: RowParser, mapped: Mapped | None) -> list[tuple[str, Row]] | None:
-    if not letter.table:
-        assert mapped is not None
-        return mapped(record)
-    ours = set(record) <= {*parser.fields(letter.table, camel=False), *LEDGERS_OWN}
-    return own_rows(letter.table, parser)(record) if ours else parser.parse(letter.table, record, camel=True)
+def _rows(
+    letter: DeadLetter, parser: RowParser, mapped: Mapped | None, field_map: FieldMap | None
+) -> tuple[list[tuple[str, Row]] | None, bool]:
+    """Return the rows of a letter, and whether they count as known when they happened."""
+    record = orjson.loads(letter.raw)
+    if letter.code == UNREADABLE or not isinstance(record, dict):
+        raise RowError(letter.field, UNREADABLE, letter.reason)
+    if mapped and field_map and not letter.table:
+        return mapped(record), field_map.assumed
+    if set(record) <= {*parser.fields(letter.table, camel=False), *LEDGERS_OWN}:
+        return own_rows(letter.table, parser)(record), True
+    return parser.parse(letter.table, record, camel=True), False  # it came over HTTP: known from now

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import orjson
 
@@ -160,6 +160,17 @@ def micros(moment: datetime) -> int:
     """Return UTC microseconds of an aware datetime, exactly."""
     passed = moment - _EPOCH
     return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+
+
+def written_time(moment: object) -> str:
+    """Return UTC microseconds as people read them.
+
+    Examples
+    --------
+    >>> written_time(1_795_867_200_000_000)
+    '2026-11-28T12:00:00Z'
+    """
+    return (_EPOCH + timedelta(microseconds=int(str(moment)))).isoformat().replace("+00:00", "Z")
 
 
 def as_text(value: object) -> str | None:

@@ -45,7 +45,7 @@ def export(connection: sa.Connection, name: str) -> pa.Table:
 
 def account_seq(connection: sa.Connection, account_id: str) -> int | None:
     """Return the position of the last change that concerns an account; None when the account is unknown."""
-    found = dict(connection.execute(_SEQ, {"account_id": account_id}).tuples().all())
+    found = {row.account_id: row.seq for row in connection.execute(_SEQ, {"account_id": account_id})}
     return max(found.values()) if account_id in found else None
 
 

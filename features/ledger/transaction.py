@@ -28,7 +28,7 @@ class Position:
     @classmethod
     def read(cls, connection: sa.Connection) -> Position:
         """Return the position of the last commit."""
-        seq, known_at = connection.execute(sa.select(head.c.ledger_seq, head.c.known_at)).one().tuple()
+        seq, known_at = connection.execute(sa.select(head.c.ledger_seq, head.c.known_at)).one()
         return cls(seq, known_at)
 
     def write(self, connection: sa.Connection) -> None:

@@ -50,6 +50,9 @@ class Writer:
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
+        self._connection = engines.writer.connect()
+        with self._connection.begin():
+            staging.prepare(self._connection)
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
@@ -77,11 +80,9 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        with self._engines.writer.connect() as connection:
-            with connection.begin():
-                staging.prepare(connection)
-            while group := self._next_group():
-                self._settle(connection, group)
+        while group := self._next_group():
+            self._settle(group)
+        self._connection.close()
 
     def _next_group(self) -> list[_Request]:
         """Wait for an append and return it with all that queue behind it; empty when the writer is to stop."""
@@ -100,46 +101,48 @@ class Writer:
             size += len(request.batch)
         return group
 
-    def _settle(self, connection: sa.Connection, group: Sequence[_Request]) -> None:
-        """Commit a group and answer each of its appends; when the store itself fails, try them one by one."""
+    def _settle(self, group: Sequence[_Request]) -> None:
+        """Commit a group and answer each of its appends; when that fails as a whole, try them one by one.
+
+        This is the border of the writer's thread: whatever goes wrong with an append is the answer to its sender.
+        """
         try:
-            outcomes = self._commit(connection, group)
-        except (sa.exc.SQLAlchemyError, OSError) as error:
+            outcomes = self._commit(group)
+        except Exception as error:
             if len(group) > 1:
                 for request in group:
-                    self._settle(connection, [request])
-                return
-            group[0].receipt.set_exception(_store_error(self._engines, error))
+                    self._settle([request])
+            else:
+                group[0].receipt.set_exception(self._translated(error))
             return
         for request, outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, Receipt):
                 request.receipt.set_result(outcome)
             else:
-                request.receipt.set_exception(outcome)
+                request.receipt.set_exception(self._translated(outcome))
 
-    def _commit(self, connection: sa.Connection, group: Sequence[_Request]) -> list[Receipt | Exception]:
-        with self._engines.write_lock(), connection.begin():
-            position = Position.read(connection)
+    def _commit(self, group: Sequence[_Request]) -> list[Receipt | Exception]:
+        with self._engines.write_lock(), self._connection.begin():
+            position = Position.read(self._connection)
             before = dataclasses.replace(position)
             if len(group) == 1:
-                # Nothing else to protect: the transaction itself is undone, and spares SQLite the cost of a savepoint.
-                outcomes: list[Receipt | Exception] = [apply(connection, group[0].batch, position, self._clock())]
+                # Nothing else to protect: the whole transaction is undone, without the cost of a savepoint.
+                outcomes: list[Receipt | Exception] = [
+                    apply(self._connection, group[0].batch, position, self._clock())
+                ]
             else:
-                outcomes = [self._apply(connection, request.batch, position) for request in group]
+                outcomes = [self._apply(request.batch, position) for request in group]
             if position != before:
-                position.write(connection)
+                position.write(self._connection)
         self.commits += 1
         return outcomes
 
-    def _apply(self, connection: sa.Connection, batch: Batch, position: Position) -> Receipt | Exception:
-        """Apply one append of a group, so that its own failure undoes nothing else.
-
-        This is the border of the writer's thread: whatever goes wrong with a batch is the answer to its sender.
-        """
+    def _apply(self, batch: Batch, position: Position) -> Receipt | Exception:
+        """Apply one append of a group, so that its own failure undoes nothing else."""
         before = dataclasses.replace(position)
-        savepoint = connection.begin_nested()
+        savepoint = self._connection.begin_nested()
         try:
-            receipt = apply(connection, batch, position, self._clock())
+            receipt = apply(self._connection, batch, position, self._clock())
         except sa.exc.OperationalError:
             raise
         except Exception as error:
@@ -149,9 +152,12 @@ class Writer:
         savepoint.commit()
         return receipt
 
-
-def _store_error(engines: Engines, error: Exception) -> StoreError:
-    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-    failure = StoreError(f"The store {engines.path} can not be written now: {cause}.", hint="Nothing of it was stored.")
-    failure.__cause__ = error
-    return failure
+    def _translated(self, error: Exception) -> Exception:
+        """Return what the sender is told: a failure of the database or the disk is one of the store."""
+        if not isinstance(error, sa.exc.SQLAlchemyError | OSError):
+            return error
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        message = f"The store {self._engines.path} can not be written now: {cause}."
+        failure = StoreError(message, hint="Nothing of this append was stored.")
+        failure.__cause__ = error
+        return failure

@@ -34,8 +34,7 @@ def serve(
     from serving.settings import Settings
 
     console = Console.of(ctx)
-    chosen = {"cache": cache} if cache is not None else {}
-    settings = Settings(store=console.store, agreement=console.agreement_path, **chosen)
+    settings = Settings(store=console.store, agreement=console.agreement_path, cache=cache or console.cache)
     config = uvicorn.Config(
         create_app(settings), host=host, port=port, access_log=False, log_config=_LOGGING, server_header=False
     )

@@ -65,7 +65,7 @@ def router() -> APIRouter:
     """Return the routes about single accounts."""
     routes = APIRouter(tags=["accounts"])
     routes.add_api_route(
-        "/v1/accounts/{accountId}",
+        "/v1/accounts/{accountId:path}",
         _account,
         methods=["GET"],
         operation_id="readAccount",

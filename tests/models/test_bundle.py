@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from features.errors import BundleError
-from models.bundle import BundleCache, load_bundle, save_bundle, verify_in_child
+from models.bundle import BundleCache, Current, load_bundle, save_bundle, verify_in_child
 from models.bundle_files import digest_of, sha256, to_bytes
 from models.encoding import Encoding
 from tests.models.conftest import CATALOGUE, background_of, save
@@ -206,13 +206,19 @@ def test_a_child_that_hangs_is_given_up(boosted):
         verify_in_child(boosted, timeout=0.01)
 
 
+def _current(cache: BundleCache) -> Current:
+    current = cache.current("won_90d")
+    assert current is not None
+    return current
+
+
 def test_the_cache_holds_what_was_put_and_promoted(linear, tmp_path):
     cache = BundleCache(tmp_path / "cache")
     assert (cache.current("won_90d"), cache.goals()) == (None, ())
     digest = cache.put(linear)
     assert cache.put(linear) == digest
     cache.switch("won_90d", digest, "7.0")
-    current = BundleCache(tmp_path / "cache").current("won_90d")
+    current = _current(BundleCache(tmp_path / "cache"))
     assert (current.digest, current.version, cache.goals()) == (digest, "7.0", ("won_90d",))
     assert cache.load(current).digest == digest
 
@@ -221,7 +227,7 @@ def test_a_start_does_not_verify_twice_but_still_hashes(linear, tmp_path):
     cache = BundleCache(tmp_path)
     digest = cache.put(linear)
     cache.switch("won_90d", digest, "1.0")
-    current = cache.current("won_90d")
+    current = _current(cache)
     cache.load(current, timeout=0.001)
     (tmp_path / "verified" / digest).unlink()
     with pytest.raises(BundleError, match="more than"):
@@ -242,7 +248,7 @@ def test_a_damaged_bundle_does_not_displace_the_current_one(linear, tmp_path):
         cache.put(copy)
     with pytest.raises(BundleError):
         cache.switch("won_90d", "0" * 64, "2.0")
-    assert cache.current("won_90d").version == "1.0"
+    assert _current(cache).version == "1.0"
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["CURRENT.won_90d", "bundles", "verified"]
 
 
@@ -252,7 +258,7 @@ def test_putting_a_bundle_again_mends_a_damaged_copy(linear, tmp_path):
     (tmp_path / "bundles" / digest / "model.json").write_bytes(b"")
     cache.put(linear)
     cache.switch("won_90d", digest, "1.0")
-    assert cache.load(cache.current("won_90d")).digest == digest
+    assert cache.load(_current(cache)).digest == digest
 
 
 @pytest.mark.parametrize("goal", ["", "../x", "a/b", "a.b", "a\0"])

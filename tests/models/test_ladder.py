@@ -119,6 +119,14 @@ def test_columns_without_a_value_do_not_stop_any_rung(market):
     assert all(np.isfinite(rung.logits).all() for rung in fitted.rungs.values())
 
 
+def test_columns_of_one_value_leave_the_base_rate(market):
+    X = np.ones_like(market.X)
+    X[:, 3] = np.nan
+    scorer = fit_logistic(Sample(X, market.y, np.ones(ROWS)), market.encoding)
+    assert metrics.sigmoid(scorer.margin(X)) == pytest.approx(np.full(ROWS, market.y.mean()))
+    assert scorer.name == "logistic"
+
+
 def test_too_few_outcomes_are_said(market):
     y = np.zeros(ROWS)
     y[:3] = 1

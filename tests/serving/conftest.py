@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ from features.offline import evaluate
 from features.relations import build
 from models.background import fit_background
 from models.bundle import BundleCache, save_bundle
-from models.calibration import fit_platt
+from models.calibration import Platt, fit_platt
 from models.encoding import Encoding
 from models.ladder import FittedRung, cross_fit
 from models.rungs import ladder_rungs
@@ -115,8 +117,11 @@ def fill(service: Service, rows: dict[str, list[dict[str, object]]]) -> None:
         assert taken["rejected"] == [], taken["rejected"][:3]
 
 
-def make_bundle(store: Path, folder: Path, *, seed: int = 1, goal: str = "won_90d", trained_at: int = NOW - 10 * DAY) -> str:
-    """Train a small boosted model on a store and save it; what decides is the number of touches, and chance."""
+def train(store: Path, folder: Path) -> None:
+    """Train a small boosted model on a store and save it as two bundles that differ in their calibration.
+
+    What decides is the number of touches, and chance.
+    """
     agreement = Agreement.load(None)
     declared = catalogue(agreement)
     with Ledger.open(str(store)) as ledger:
@@ -124,27 +129,29 @@ def make_bundle(store: Path, folder: Path, *, seed: int = 1, goal: str = "won_90
     ids = [account for account in relations.account_ids for _ in range(5)]
     moments = np.array([NOW - (10 + 20 * (row % 5)) * DAY for row in range(len(ids))], dtype=np.int64)
     table = evaluate(relations, ids, moments, declared)
-    draw = np.random.default_rng(seed)
+    draw = np.random.default_rng(1)
     busy = table.column("touches_90d").to_numpy()
     labels = (draw.random(len(ids)) < 1 / (1 + np.exp(-(busy - np.median(busy)) / 2))).astype(float)
     encoding = Encoding.fit(table, declared.features)
     X = encoding.matrix(table)
     rung = ladder_rungs(encoding, "new_stage", _FAST)[-1]
-    fit = cross_fit(rung, X, labels, ids, seed=seed)
+    fit = cross_fit(rung, X, labels, ids, folds=2, seed=1)
     fitted = FittedRung(rung.name, fit, fit_platt(fit.margins, labels), 0.5, 0.0, 0.0)
-    return save_bundle(
-        folder,
-        goal=goal,
-        scorer=fitted.scorer,
-        calibration=fitted.calibration,
-        encoding=encoding,
-        background=fit_background(fitted, X, labels, ids, moments, encoding, declared.features),
-        catalogue=declared,
-        metrics={},
-        trained_at=trained_at,
-        data_from=NOW - 200 * DAY,
-        data_until=trained_at,
-    )
+    background = fit_background(fitted, X, labels, ids, moments, encoding, declared.features)
+    for number in (1, 2):
+        save_bundle(
+            folder / f"bundle-{number}",
+            goal="won_90d",
+            scorer=fitted.scorer,
+            calibration=Platt(number * fitted.calibration.a, fitted.calibration.b),
+            encoding=encoding,
+            background=background,
+            catalogue=declared,
+            metrics={},
+            trained_at=NOW - 10 * DAY,
+            data_from=NOW - 200 * DAY,
+            data_until=NOW - 10 * DAY,
+        )
 
 
 @contextmanager
@@ -165,28 +172,51 @@ def empty(tmp_path: Path) -> Iterator[Service]:
         yield service
 
 
+@dataclass(frozen=True)
+class Models:
+    """Two models, in a cache that has checked them: `promote` puts one in front of a service."""
+
+    cache: Path
+    digests: tuple[str, str]
+
+    def copy(self, folder: Path) -> BundleCache:
+        """Return the cache of a service, a copy of ours when it has none yet."""
+        if not self.folder(folder, 1).exists():
+            shutil.copytree(self.cache, folder / "cache", dirs_exist_ok=True)
+        return BundleCache(folder / "cache")
+
+    def promote(self, folder: Path, number: int, version: str) -> None:
+        """Make model 1 or 2 the current one of a service, under a version."""
+        self.copy(folder).switch("won_90d", self.digests[number - 1], version)
+
+    def point(self, folder: Path, number: int, version: str) -> None:
+        """Do the same without looking at the model, as when it was damaged afterwards."""
+        pointer = {"goal": "won_90d", "digest": self.digests[number - 1], "version": version}
+        fresh = folder / "cache" / "pointer"
+        fresh.write_text(json.dumps(pointer))
+        fresh.replace(folder / "cache" / "CURRENT.won_90d")
+
+    def folder(self, folder: Path, number: int) -> Path:
+        """Return where the cache of a service holds a model."""
+        return folder / "cache" / "bundles" / self.digests[number - 1]
+
+
 @pytest.fixture(scope="session")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
-    """Return two trained bundles by number, over the small market."""
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    """Return two models, trained on the small market."""
     folder = tmp_path_factory.mktemp("trained")
     with serving(folder) as service:
         fill(service, market())
-    for number in (1, 2):
-        make_bundle(folder / "market.db", folder / f"bundle-{number}", seed=number)
-    return lambda number: folder / f"bundle-{number}"
+    train(folder / "market.db", folder)
+    cache = BundleCache(folder / "checked")
+    return Models(folder / "checked", (cache.put(folder / "bundle-1"), cache.put(folder / "bundle-2")))
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory, bundles: Callable[[int], Path]) -> Iterator[Service]:
+def filled(tmp_path_factory: pytest.TempPathFactory, models: Models) -> Iterator[Service]:
     """A service over the small market, with a model; shared by the tests of a module."""
     folder = tmp_path_factory.mktemp("filled")
-    promote(folder, bundles(1), "7.0")
+    models.promote(folder, 1, "7.0")
     with serving(folder) as service:
         fill(service, market())
         yield service
-
-
-def promote(folder: Path, bundle: Path, version: str, goal: str = "won_90d") -> None:
-    """Make a bundle the current one of its goal in the cache of a service."""
-    cache = BundleCache(folder / "cache")
-    cache.switch(goal, cache.put(bundle), version)

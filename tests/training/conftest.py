@@ -52,7 +52,16 @@ def hand_made(days: int, accounts: int = 300, every: int = 7, *, horizon: int = 
 
 @pytest.fixture(scope="session")
 def settings() -> tuple[Agreement, TrainingConfig]:
-    return load_config(None, settings=["lightgbm.learning_rate=0.3", "lightgbm.max_bin=15", "lightgbm.num_threads=1", "data.min_positives=10"], seed=1)
+    return load_config(
+        None,
+        settings=[
+            "lightgbm.learning_rate=0.3",
+            "lightgbm.max_bin=15",
+            "lightgbm.num_threads=1",
+            "data.min_positives=10",
+        ],
+        seed=1,
+    )
 
 
 @pytest.fixture(scope="session")

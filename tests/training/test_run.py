@@ -8,9 +8,8 @@ import pytest
 
 from features.schema import DAY
 from models.bundle import load_bundle, verify_in_child
-from training.run import CROSS_FITTED, LATER_SLICE, train_on
-
 from tests.training.conftest import hand_made
+from training.run import CROSS_FITTED, LATER_SLICE, train_on
 
 
 def test_the_ladder_has_its_four_rungs_with_every_measure(trained):

@@ -27,7 +27,7 @@ def mapped(bpic2012, examples, parser):
             for table, row in rows:
                 made[(table, *(str(row[name]) for name in _TOLD[table]))] += 1
                 if table == "deals" and row["outcome"] != "open":
-                    outcomes[row["account_id"]] = row["loss_reason"] or "approved"
+                    outcomes[str(row["account_id"])] = str(row["loss_reason"] or "approved")
     return made, ignored, Counter(outcomes.values())
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import FieldMapError, RowError
+from features.intake.cells import CELL_KEYS
 from features.intake.fieldmap import FieldMap
 from features.intake.files import columns, read, recognise
 
@@ -221,6 +222,18 @@ def test_the_example_map_fits_its_file(examples, parser):
     mapped = field_map.rows(parser)
     rows = [mapped(record) for record in next(read(source)).records]
     assert [None if row is None else len(row) for row in rows] == [6, 6, 3, 6, None, 6]
-    fair = dict(rows[2])["touchpoints"]
+    fair = dict(rows[2] or [])["touchpoints"]
     assert (fair["cost"], fair["currency"], fair["channel"]) == (1250, "EUR", "Event")
     assert "@" not in str(rows)
+
+
+def test_the_map_in_the_documentation_is_a_map(root, tmp_path):
+    _, block, *_ = (root / "docs" / "field-maps.md").read_text().split("```toml\n")
+    (tmp_path / "map.toml").write_text(block.split("```")[0])
+    field_map = FieldMap.load(tmp_path / "map.toml")
+    assert (field_map.delimiter, field_map.optional) == (";", ("Remark",))
+
+
+def test_every_key_of_a_cell_is_documented(root):
+    text = (root / "docs" / "field-maps.md").read_text()
+    assert [key for key in CELL_KEYS if f"`{key}`" not in text] == []

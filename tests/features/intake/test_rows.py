@@ -1,3 +1,4 @@
+import contextlib
 from datetime import UTC, datetime
 
 import pytest
@@ -215,9 +216,5 @@ def test_a_row_that_was_parsed_parses_to_itself(parser):
 )
 def test_whatever_arrives_is_a_row_or_a_row_error(parser, raw):
     for table in ("touchpoints", "accounts", "deals"):
-        try:
-            rows = parser.parse(table, raw, camel=True)
-        except RowError as error:
-            assert error.message
-        else:
-            assert rows[0][0] == table
+        with contextlib.suppress(RowError):
+            assert parser.parse(table, raw, camel=True)[0][0] == table

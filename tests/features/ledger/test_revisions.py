@@ -170,12 +170,14 @@ def test_a_rate_of_exchange_moves_every_version(ledger):
     assert ledger.account_seq("a-2") is None
 
 
-def test_positions_have_no_gaps(ledger):
+def test_positions_have_no_gaps_but_where_an_entity_has_moved_on(ledger):
     send(ledger, "touchpoints", touch("1", account_id="a-1"), touch("1", account_id="a-2"), touch("2"))
-    send(ledger, "deals", deal(5), deal(5, revision=1, amount=3), deal(6))
+    send(ledger, "deals", deal(NOW - 2), deal(NOW - 2, revision=1, amount=3), deal(NOW - 1))
     seqs = [
         seq
         for name in ("touchpoints", "touch_links", "deals", "accounts")
         for (seq,) in stored(ledger, name, "ledger_seq")
     ]
     assert sorted(seqs) == list(range(1, ledger.head().ledger_seq + 1))
+    send(ledger, "accounts", {"account_id": "a-1", "name": "A"})
+    assert ledger.export("accounts")["ledger_seq"].to_pylist()[-1] == ledger.head().ledger_seq == len(seqs) + 1

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features.errors import StoreError
+from models.bundle import BundleCache, load_bundle
+from training.pictures import reliability_picture
+from training.record import record_of
+from training.refresh import main, refresh
+from training.registry import Registry
+
+DEAD = "http://127.0.0.1:9"
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield Registry.beside(str(tmp_path_factory.mktemp("registry") / "market.db"))
+
+
+@pytest.fixture(scope="module")
+def published(registry, trained, bundle):
+    """Two versions of one goal, published one after the other."""
+    record, digest = record_of(trained, {"seed": 1}), load_bundle(bundle).digest
+    return [registry.publish(record, bundle, digest) for _ in range(2)]
+
+
+@pytest.fixture
+def tracked(registry):
+    """MLflow itself, looking at the registry."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(registry.uri)
+    yield
+    mlflow.set_tracking_uri(before)
+
+
+def test_the_registry_lies_beside_the_store(registry):
+    assert registry.uri.endswith("/mlflow.db")
+    assert str(registry.artifacts).endswith("/mlartifacts")
+
+
+def test_the_environment_names_another_registry(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://registry:5000")
+    assert Registry.beside("market.db") == Registry("http://registry:5000")
+
+
+def test_the_latest_version_is_the_champion_and_the_one_before_is_called_previous(registry, published):
+    from mlflow import MlflowClient
+
+    assert [one.version for one in published] == [1, 2]
+    assert registry.champions() == [published[1]]
+    client = MlflowClient(registry.uri)
+    assert client.get_model_version_by_alias(published[0].model, "previous").version == 1
+
+
+def test_a_run_records_its_parameters_data_measures_and_pictures(registry, published, trained):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(registry.uri)
+    run = client.get_run(published[1].run_id)
+    assert run.data.params["data.sha256"] == trained.report.digest
+    assert {"data.from", "data.until", "seed", "catalogue.sha256"} <= set(run.data.params)
+    assert run.data.metrics["test.auc"] == trained.report.champion.test["auc"]
+    assert {one.path for one in client.list_artifacts(run.info.run_id)} >= {
+        "report.json",
+        "config.json",
+        "reliability.png",
+    }
+    assert run.info.status == "FINISHED"
+
+
+def test_the_bundle_in_the_registry_is_the_bundle_byte_for_byte(registry, published, bundle, tmp_path):
+    assert files(registry.fetch(published[1], tmp_path / "fetched")) == files(bundle)
+
+
+@pytest.mark.filterwarnings("ignore:.*Add type hints to the `predict` method:UserWarning")
+def test_the_registered_model_scores_as_the_bundle_does(tracked, published, bundle, trained):
+    import mlflow
+
+    model = mlflow.pyfunc.load_model(f"models:/{published[1].model}@champion")
+    loaded, table = load_bundle(bundle), trained.dataset.table.slice(0, 50)
+    expected = loaded.probability(loaded.encoding.matrix(table))
+    assert np.asarray(model.predict(table.to_pandas())) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_registered_model_imports_none_of_our_packages_and_pins_what_it_needs(tracked, published):
+    from mlflow.artifacts import download_artifacts
+
+    folder = Path(download_artifacts(f"models:/{published[1].model}/2"))
+    assert not any(
+        name in (folder / "scorer.py").read_text() for name in ("from features", "from models", "from training")
+    )
+    assert all("==" in line for line in (folder / "requirements.txt").read_text().split())
+
+
+def test_the_champion_reaches_the_cache_once(registry, published, bundle, tmp_path):
+    cache = BundleCache(tmp_path / "cache")
+    assert refresh(registry, cache).switched == (published[1],)
+    assert refresh(registry, cache).switched == ()
+    current = cache.current("won_90d")
+    assert current is not None
+    assert current.version == "2.0"
+    assert files(current.folder) == files(bundle)
+
+
+def test_a_recalibrated_champion_is_not_replaced_by_its_first_calibration(registry, published, bundle, tmp_path):
+    cache = BundleCache(tmp_path / "cache")
+    cache.switch("won_90d", cache.put(bundle), "2.3")
+    assert refresh(registry, cache).switched == ()
+
+
+def test_a_damaged_champion_is_refused_and_the_cache_keeps_what_it_had(registry, published, bundle, tmp_path):
+    cache = BundleCache(tmp_path / "cache")
+    cache.switch("won_90d", cache.put(bundle), "1.0")
+    (cache.current("won_90d").folder / "calibration.json").write_bytes(b"{}")
+    cache.pointer("won_90d").write_text(json.dumps({"goal": "won_90d", "digest": "0" * 64, "version": "1.0"}))
+    stored = sorted(Path(registry.artifacts.removeprefix("file://")).rglob("calibration.json"))
+    kept = stored[0].read_bytes()
+    try:
+        for path in stored:
+            path.write_bytes(b"{}")
+        done = refresh(registry, cache)
+    finally:
+        for path in stored:
+            path.write_bytes(kept)
+    assert "calibration.json" in done.refused[0]
+    assert cache.current("won_90d").version == "1.0"
+
+
+def test_a_dead_registry_is_noticed_in_seconds_with_clear_words():
+    began = time.monotonic()
+    with pytest.raises(StoreError, match=r"127\.0\.0\.1:9 did not answer") as caught:
+        Registry(DEAD).check()
+    with pytest.raises(StoreError, match="did not answer"):
+        Registry(DEAD).champions()
+    assert time.monotonic() - began < 20
+    assert "MLFLOW_TRACKING_URI" in caught.value.hint
+
+
+def test_refreshing_from_a_dead_registry_fails_once_and_leaves_the_cache_alone(bundle, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", DEAD)
+    cache = BundleCache(tmp_path)
+    cache.switch("won_90d", cache.put(bundle), "1.0")
+    assert main(["--cache", str(tmp_path), "--once"]) == 1
+    assert "did not answer" in caplog.text
+    assert BundleCache(tmp_path).current("won_90d").version == "1.0"
+
+
+def test_refreshing_without_any_registry_makes_none(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert main(["--store", str(tmp_path / "market.db"), "--cache", str(tmp_path / "cache"), "--once"]) == 0
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_an_address_with_a_password_is_not_shown(monkeypatch):
+    with pytest.raises(StoreError) as caught:
+        Registry("http://user:secret@127.0.0.1:9").check()
+    assert "secret" not in str(caught.value)
+
+
+def test_the_reliability_diagram_is_a_picture(trained):
+    assert reliability_picture(trained.reliability, "won_90d").startswith(b"\x89PNG")
+    assert json.dumps([one.observed for one in trained.reliability])

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from features.ledger import Ledger
+from models.bundle import BundleCache
+from smarketing import app
+from training.config import load_config
+from training.dataset import build_dataset
+from training.registry import Registry
+
+QUICK = (
+    "--set=data.max_train=1500", "--set=data.max_test=1000", "--set=data.min_positives=20", "--set=split.folds=3",
+    "--set=lightgbm.learning_rate=0.3", "--set=lightgbm.max_bin=15", "--set=lightgbm.num_threads=1",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_other_registry(monkeypatch):
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "SMARKETING_CACHE", "SMARKETING_STORE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory):
+    """A simulated market of 300 accounts and 14 months in a ledger."""
+    folder = tmp_path_factory.mktemp("market")
+    for arguments in (
+        ("simulate", "--accounts", "300", "--months", "14", "--until", "2026-11-01", "--out", str(folder / "files")),
+        ("ingest", str(folder / "files"), "--store", str(folder / "market.db")),
+    ):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+    return folder / "market.db"
+
+
+@pytest.fixture(scope="module")
+def first(market):
+    return train(market, "--json")
+
+
+def train(store, *more):
+    return CliRunner().invoke(app, ["train", "--store", str(store), "--goal", "sql_30d", *QUICK, *more])
+
+
+def test_training_makes_a_champion_that_the_cache_and_the_registry_share(market, first):
+    assert first.exit_code == 0, first.output
+    told = json.loads(first.stdout)
+    current = BundleCache(market.with_name("smarketing.bundles")).current("sql_30d")
+    assert current is not None
+    assert (current.digest, current.version) == (told["bundle"], told["version"]) == (told["bundle"], "1.0")
+    (champion,) = Registry.beside(str(market)).champions()
+    assert (champion.goal, champion.version, champion.digest) == ("sql_30d", 1, told["bundle"])
+
+
+def test_the_cache_holds_the_bytes_of_the_registry(market, first, tmp_path):
+    registry = Registry.beside(str(market))
+    fetched = registry.fetch(registry.champions()[0], tmp_path / "fetched")
+    cached = BundleCache(market.with_name("smarketing.bundles")).current("sql_30d").folder
+    assert {path.name: path.read_bytes() for path in fetched.iterdir()} == {
+        path.name: path.read_bytes() for path in cached.iterdir()
+    }
+
+
+def test_stdout_is_the_result_and_stderr_the_progress(first):
+    assert len(first.stdout.splitlines()) == 1
+    assert "labelling snapshots" in first.stderr
+    assert "mlflow" not in first.stderr.lower()
+
+
+def test_training_again_says_what_it_found_and_what_to_do_next(market, first):
+    second = train(market, "--seed", "3")
+    assert second.exit_code == 0, second.output
+    for words in (
+        "AUC",
+        "never seen in training",
+        "Best rung",
+        "left out by sampling",
+        "Version 2.0",
+        "Next: smarketing serve",
+    ):
+        assert words in second.stdout
+
+
+def test_snapshots_of_a_market_are_split_purged_and_counted(market):
+    agreement, config = load_config(None, goal="sql_30d", settings=["data.max_train=100000", "data.max_test=100000"])
+    with Ledger.open(str(market)) as ledger:
+        tables = ledger.tables()
+    data = build_dataset(tables, agreement, config)
+    split, counts = data.split, data.counts
+    assert data.as_of[split.train].max() + split.embargo < data.as_of[split.test].min()
+    assert data.as_of.max() + split.embargo <= data.data_until
+    assert counts.censored > 0
+    assert counts.purged > 0
+    assert counts.train + counts.test + counts.purged + counts.censored == counts.eligible
+    assert not data.lag_is_assumed
+    assert build_dataset(tables, agreement, config).digest == data.digest
+
+
+def test_a_row_more_is_other_data(market):
+    agreement, config = load_config(None, goal="sql_30d", settings=["data.max_train=300", "data.max_test=300"])
+    with Ledger.open(str(market)) as ledger:
+        tables = ledger.tables()
+    fewer = {**tables, "account_touches": tables["account_touches"].slice(0, tables["account_touches"].num_rows - 1)}
+    assert build_dataset(tables, agreement, config).digest != build_dataset(fewer, agreement, config).digest
+
+
+def test_sampling_draws_no_more_than_it_may_and_says_how_many_it_left(market):
+    agreement, config = load_config(None, goal="sql_30d", settings=["data.max_train=300", "data.max_test=200"])
+    with Ledger.open(str(market)) as ledger:
+        data = build_dataset(ledger.tables(), agreement, config)
+    assert (data.counts.train, data.counts.test) == (300, 200)
+    assert data.counts.sampled_out > 0
+    assert np.array_equal(
+        data.split.unseen, data.split.test & ~np.isin(data.account_id, data.account_id[data.split.train])
+    )
+
+
+def test_an_empty_ledger_is_told_to_ingest(tmp_path):
+    result = train(tmp_path / "empty.db")
+    assert result.exit_code == 1
+    assert "holds no touch" in result.stderr
+    assert "smarketing ingest" in result.stderr
+
+
+def test_too_few_outcomes_are_counted_in_clear_words(market):
+    result = train(market, "--set=data.min_positives=100000")
+    assert result.exit_code == 1
+    assert "reached 'sql' within 30 days" in result.stderr
+    assert "at least 100,000" in result.stderr
+
+
+def test_a_dead_registry_is_noticed_before_anything_is_computed(market, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    result = train(market)
+    assert result.exit_code == 1
+    assert "did not answer" in result.stderr
+    assert "labelling" not in result.stderr
+
+
+def test_an_unknown_goal_is_not_found(market):
+    result = CliRunner().invoke(app, ["train", "--store", str(market), "--goal", "sql_03d"])
+    assert result.exit_code == 3
+    assert "sql_30d" in result.stderr
