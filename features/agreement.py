@@ -233,7 +233,7 @@ class Agreement:
         path : Path or None
             The file; None for the defaults.
         training : mapping or None
-            The tables ``snapshots`` and ``split`` of a training file: they win, key by key, over those of the agreement.
+            The tables ``snapshots`` and ``split`` of a training file; they win, key by key, over the agreement's.
 
         Raises
         ------

@@ -5,7 +5,8 @@ ROW_NUMBER and LAG for the median gap between deals: a subset that DuckDB, Spark
 as integers (`Codes` for those that filters compare with, a dictionary's for those that are told apart).
 
 For each relation, ``seen_<relation>`` holds one row for every pair and row visible to it: ``pair``, ``age``
-(microseconds from ``occurred_at`` to ``as_of``), ``line`` (the row's number, ascending in time) and the columns that atoms read.
+(microseconds from ``occurred_at`` to ``as_of``), ``line`` (the row's number, ascending in time) and the
+columns that atoms read.
 
 Filters are not evaluated row by row and feature by feature: rows are summed per pair and value of the columns that a
 filter reads, and every filter over the same columns then adds up the values it lets pass. With some hundred features
@@ -213,7 +214,7 @@ def _aggregates(atom: Atom) -> tuple[str, ...]:
     """Return the aggregates, per pair and code, that an atom needs."""
     within = _within(atom)
     if isinstance(atom, Count):
-        return (f"SUM({_when(within, '1', '0')})" if within else "COUNT(*)",)
+        return (f"COUNT({_when(within, '1')})",)
     if isinstance(atom, Decayed):
         return (f"SUM({_weight(atom.half_life_days)})",)
     if isinstance(atom, Recency):
@@ -239,9 +240,9 @@ def _values(
     for _, atom in atoms:
         within = _within(atom)
         if isinstance(atom, Distinct):
-            outer.append(f"CAST(SUM({_when(within.replace('age', 'youngest'), '1', '0')}) AS DOUBLE)")
+            outer.append(f"COUNT({_when(within.replace('age', 'youngest'), '1')})")
         else:
-            tally = inner.setdefault(f"SUM({_when(within, '1', '0')})", f"n{len(inner)}")
+            tally = inner.setdefault(f"COUNT({_when(within, '1')})", f"n{len(inner)}")
             outer.append(f"CASE WHEN SUM({tally}) > 0 THEN MAX({tally}) / CAST(SUM({tally}) AS DOUBLE) END")
     per_value = ", ".join(f"{expression} AS {name}" for expression, name in inner.items())
     per_pair = ", ".join(f"{expression} AS c{number}" for number, expression in enumerate(outer))
@@ -291,10 +292,8 @@ def _within(atom: Atom) -> str:
     return f"age < {int(days * DAY)}"
 
 
-def _when(condition: str, then: str, otherwise: str | None = None) -> str:
-    if not condition:
-        return then
-    return f"CASE WHEN {condition} THEN {then}{f' ELSE {otherwise}' if otherwise is not None else ''} END"
+def _when(condition: str, then: str) -> str:
+    return f"CASE WHEN {condition} THEN {then} END" if condition else then
 
 
 def _rate(half_life: float) -> str:

@@ -244,11 +244,13 @@ class Explainer:
     ) -> Explained:
         order = np.argsort(-np.abs(logits), kind="stable").tolist()
         logit_of, points_of = logits.tolist(), points.tolist()
+        plain = [None if isinstance(value, float) and math.isnan(value) else value for value in values]
         contributions = tuple(
-            Contribution(*self._words[column], _plain(values[column]), logit_of[column], points_of[column])
+            Contribution(name, concept, family, side, plain[column], logit_of[column], points_of[column])
             for column in order
+            for name, concept, family, side in (self._words[column],)
         )
-        up, down = self._reasons(values, points)
+        up, down = self._reasons(plain, points)
         probability, logit, base_probability, base_logit = totals
         return Explained(
             probability,
@@ -268,10 +270,11 @@ class Explainer:
     def _reasons(self, values: Sequence[Value], points: Floats) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
         moved = np.bincount(self._concept, weights=points, minlength=len(self._concepts))
         strongest = np.argsort(-np.abs(moved), kind="stable").tolist()
-        enough = [concept for concept in strongest if abs(moved[concept]) >= SMALLEST_REASON]
+        ups = [concept for concept in strongest if moved[concept] >= SMALLEST_REASON]
+        downs = [concept for concept in strongest if moved[concept] <= -SMALLEST_REASON]
         return (
-            tuple(self._reason(c, float(moved[c]), values, points) for c in enough if moved[c] > 0)[:REASONS],
-            tuple(self._reason(c, float(moved[c]), values, points) for c in enough if moved[c] < 0)[:REASONS],
+            tuple(self._reason(c, float(moved[c]), values, points) for c in ups[:REASONS]),
+            tuple(self._reason(c, float(moved[c]), values, points) for c in downs[:REASONS]),
         )
 
     def _reason(self, concept: int, moved: float, values: Sequence[Value], points: Floats) -> Reason:
@@ -279,7 +282,7 @@ class Explainer:
         members = np.flatnonzero(self._concept == concept)
         column = int(members[np.argmax(points[members] * math.copysign(1.0, moved))])
         feature = self._features[column]
-        texts = {language: feature.phrase(_plain(values[column]), language) for language in LANGUAGES}
+        texts = {language: feature.phrase(values[column], language) for language in LANGUAGES}
         return Reason(feature.concept.replace(" ", "_"), texts, moved)
 
 
@@ -311,7 +314,3 @@ def score_of(rank: float) -> int:
     (1, 82, 99)
     """
     return min(99, max(1, round(100 * rank)))
-
-
-def _plain(value: Value) -> Value:
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -14,7 +14,7 @@ import numpy as np
 
 from models.arrays import Floats
 
-_ROWS_FOR_THREADS = 64
+_ROWS_FOR_THREADS = 1000
 """Below this many rows, waking threads costs more than they save."""
 
 

@@ -32,9 +32,7 @@ class Contribution(Wire):
     family: str | None = Field(description="Family of features")
     value: float | str | None = Field(description="Value of the feature; null when missing")
     logit: float = Field(description="In log-odds; baseLogit plus all of them is logit")
-    percentage_points: float = Field(
-        description="Of probability; 100 baseProbability plus all is 100 probability"
-    )
+    percentage_points: float = Field(description="Of probability; 100 baseProbability plus all is 100 probability")
 
 
 class Reason(Wire):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -25,6 +25,7 @@ from serving.gate import Gate
 from serving.intake import Intake
 from serving.keys import KeyRing
 from serving.profile import Profiles
+from serving.refresher import Refresher
 from serving.routes import accounts, documentation, health, intake, scores
 from serving.service import ScoreService
 from serving.settings import Settings
@@ -67,15 +68,38 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], int] = n
     return app
 
 
+def check(settings: Settings) -> None:
+    """Open what the service will open, and close it again.
+
+    A start that fails inside the web server is told with a traceback; here it is one of our own errors.
+
+    Raises
+    ------
+    AgreementError
+        When the agreement can not be used.
+    StoreError
+        When the store, or the file of API keys, can not be used.
+    """
+    catalogue(Agreement.load(settings.agreement))
+    if settings.keys_file.exists() or settings.api_key is not None:
+        _keys(settings, now_micros)
+    with Ledger.open(settings.store) as ledger:
+        ledger.email_key()
+
+
+def _keys(settings: Settings, clock: Callable[[], int]) -> tuple[KeyRing, str | None]:
+    given = None if settings.api_key is None else settings.api_key.get_secret_value()
+    return KeyRing.open(settings.keys_file, clock, given=given)
+
+
 def _lifespan(settings: Settings, clock: Callable[[], int]) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         agreement = Agreement.load(settings.agreement)
-        given = settings.api_key.get_secret_value() if settings.api_key else None
-        keys, made = KeyRing.open(settings.keys_file, clock, given=given)
+        keys, made = _keys(settings, clock)
         if made is not None:
             print(f"API key (shown once): {made}", file=sys.stderr, flush=True)  # noqa: T201
-        with Ledger.open(settings.store, clock=clock) as ledger:
+        with Ledger.open(settings.store, clock=clock) as ledger, _refresher(settings):
             declared = catalogue(agreement)
             champions = Champions(BundleCache(settings.cache), agreement, declared)
             await asyncio.to_thread(champions.refresh)
@@ -95,3 +119,9 @@ def _lifespan(settings: Settings, clock: Callable[[], int]) -> Callable[[FastAPI
                     await watching
 
     return lifespan
+
+
+def _refresher(settings: Settings) -> AbstractContextManager[object]:
+    if not settings.refresh:
+        return nullcontext()
+    return Refresher(["--store", settings.store, "--cache", str(settings.cache)])

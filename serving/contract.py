@@ -90,15 +90,14 @@ def body_model(table_name: str) -> type[BaseModel]:
 
 
 def _row_model(table: Table) -> type[BaseModel]:
-    fields = {column.name: _field(table, column) for column in table.columns}
+    fields: dict[str, Any] = {column.name: _field(table, column) for column in table.columns}
     if "email_hash" in fields:
         email = "E-mail address; only a keyed hash of it is kept"
         fields["email"] = (_Text, Field(default=None, description=email))
     for name, (kind, meaning) in (_FACT_FIELDS if table.fact else _ENTITY_FIELDS).items():
         fields[name] = (kind, Field(default=None, description=meaning))
     config = ConfigDict(alias_generator=camel_case, extra="forbid", json_schema_extra=_plain)
-    model: type[BaseModel] = create_model(_title(table), __config__=config, **fields)
-    return model
+    return create_model(_title(table), __config__=config, **fields)
 
 
 def _field(table: Table, column: Column) -> tuple[Any, Any]:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import orjson
 
 from features.errors import RowError
-from features.intake.ingest import UNREADABLE
 from features.intake.rows import Row, RowParser
 from features.ledger import Batch, DeadLetter, Ledger, Rejection
+
+_NOT_A_ROW = "record"
+"""Code of a row that is no object. Dead letters with it are never tried again, as those of unreadable file rows."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Intake:
 
     def _parse(self, table: str, raw: object) -> list[tuple[str, Row]]:
         if not isinstance(raw, Mapping):
-            raise RowError("", UNREADABLE, "A row must be a JSON object.")
+            raise RowError("", _NOT_A_ROW, "A row must be a JSON object.")
         return self._parser.parse(table, raw, camel=True)
 
     def _dead_letter(self, table: str, raw: object, refusal: Refusal, value: object, request_id: str) -> DeadLetter:

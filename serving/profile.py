@@ -107,7 +107,8 @@ def facts(tables: Mapping[str, pa.Table], account_id: str, as_of: int) -> Facts:
     as_of : int
         Microseconds.
     """
-    account = next((row for row in tables["accounts"].to_pylist() if row["account_id"] == account_id), {})
+    accounts: list[dict[str, Any]] = tables["accounts"].to_pylist()
+    account = next((row for row in accounts if row["account_id"] == account_id), {})
     latest: dict[str, tuple[int, int, str | None]] = {}
     for row in _visible(tables["attributes"], as_of, "known_at"):
         if row["entity"] == "account" and row["id"] == account_id:

@@ -16,6 +16,7 @@ class Settings(BaseSettings):
     store: str = Field(default="smarketing.db", description="The ledger: a SQLite file or a database address")
     cache: Path = Field(default=Path("smarketing.bundles"), description="Folder of the models, filled by the refresher")
     agreement: Path | None = Field(default=None, description="The agreement; none means the built-in defaults")
+    refresh: bool = Field(default=False, description="Keep that folder filled from the registry, in a child process")
     api_key: SecretStr | None = Field(default=None, description="A key with every scope, beside those on file")
     keys: Path | None = Field(default=None, description="File of hashed keys; beside the store unless given")
     max_body_bytes: int = Field(default=1_000_000, gt=0, description="Largest request body")

@@ -234,14 +234,15 @@ class Registry:
             from mlflow.exceptions import MlflowException
             from sqlalchemy.exc import SQLAlchemyError
 
-            before = mlflow.get_tracking_uri()
+            # MLflow keeps the address in the environment too, where `beside` would find it the next time.
+            told: Any = os.environ.get("MLFLOW_TRACKING_URI")
             mlflow.set_tracking_uri(self.uri)
             try:
                 yield mlflow.MlflowClient()
             except (MlflowException, SQLAlchemyError, OSError) as error:
                 raise self._silent(error) from error
             finally:
-                mlflow.set_tracking_uri(before)
+                mlflow.set_tracking_uri(told)
 
     def _silent(self, error: Exception) -> StoreError:
         return StoreError(

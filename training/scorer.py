@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 
@@ -38,13 +39,12 @@ class BundleScorer(PythonModel):
             self._linear = json.loads(_verified(folder, manifest, "model.json"))
             self._margin = self._linear_margin
 
-    # Without type hints: MLflow would take them for a declaration of what a row looks like.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
         """Return the calibrated probability of each row of a data frame whose columns are the features."""
         margin = np.asarray(self._margin(self._encode(model_input)))
         return 1.0 / (1.0 + np.exp(-(self._line["a"] * margin + self._line["b"])))
 
-    def _encode(self, frame: Any) -> Any:
+    def _encode(self, frame: pd.DataFrame) -> Any:
         names, dtypes = self._encoding["names"], self._encoding["dtypes"]
         encoded = np.empty((len(frame), len(names)))
         for column, (name, dtype) in enumerate(zip(names, dtypes, strict=True)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, cast
 
@@ -22,50 +22,51 @@ _VERSION = ("revision", "digest", "known_at", "known_until", "ledger_seq")
 
 def append_facts(transaction: Transaction, attachments: Attachments, table: Table, rows: Sequence[Row]) -> None:
     """Store the rows that are new or correct something, and note whom they concern."""
-    names = table.names
-    sent = [list(map(row.get, names)) for row in rows]
+    sent = [list(map(row.get, table.names)) for row in rows]
     deleted = [bool(row.get("deleted")) for row in rows]
     digests = [digest(values, deleted=gone) for values, gone in zip(sent, deleted, strict=True)]
-    recorded = [row.get("known_at") for row in rows]
+    recorded = [cast("int | None", row.get("known_at")) for row in rows]
     live = [known_at is None and not transaction.backfill for known_at in recorded]
     values, refused = clamp(transaction, table, sent, live)
     keys = list(map(_key_of(table), values))
     assumed = _assumed(transaction, table, values, keys)
-    histories = _histories(transaction, table, keys)
+    distinct = set(keys)
+    histories = _histories(transaction, table, distinct)
+    may_repeat = len(distinct) < len(keys)
     note = _Notes(transaction, attachments, table)
     stored: list[tuple[object, ...]] = []
     closed: dict[int, int] = {}
     for i, row in enumerate(rows):
         if i in refused:
             continue
-        known_at, origin = transaction.stamp, "server"
-        if recorded[i] is not None:
-            known_at, origin = cast("int", recorded[i]), "recorded"
-        elif assumed[i] is not None:
-            known_at, origin = cast("int", assumed[i]), "assumed"
-        history = histories[keys[i]]
-        decision = decide(
-            history, digests[i], known_at, revision=cast("int | None", row.get("revision")), live=origin == "server"
-        )
+        known_at, origin = _known(recorded[i], assumed[i], transaction.stamp)
+        history = histories.get(keys[i], ())
+        revision = cast("int | None", row.get("revision"))
+        decision = decide(history, digests[i], known_at, revision=revision, live=origin == "server")
         if isinstance(decision, Addition):
             for old in decision.closes:
                 old.known_until = closed[old.ledger_seq] = known_at
-            seq = transaction.next_seq(known_at)
-            stored.append(
-                (*values[i], decision.revision, deleted[i], known_at, decision.known_until, origin, seq, digests[i])
-            )
+            seq, until = transaction.next_seq(known_at), decision.known_until
+            stored.append((*values[i], decision.revision, deleted[i], known_at, until, origin, seq, digests[i]))
             note(values[i], keys[i], known_at, origin, history, deleted=deleted[i])
-            account_id = note.account_id(values[i])
-            history.append(Version(decision.revision, digests[i], known_at, decision.known_until, seq, account_id))
+            if may_repeat:
+                version = Version(decision.revision, digests[i], known_at, until, seq, note.account_id(values[i]))
+                histories[keys[i]] = [*history, version]
         elif isinstance(decision, Conflict):
             message = (
-                f"Revision {row['revision']} of {'/'.join(map(str, keys[i]))} is stored with another content. "
+                f"Revision {revision} of {'/'.join(map(str, keys[i]))} is stored with another content. "
                 "Send a higher revision, or none."
             )
             transaction.reject(table.name, i, "revision", "conflict", message)
         else:
             transaction.duplicates += 1
     staging.store(transaction.connection, STORED[table.name], stored, closed)
+
+
+def _known(recorded: int | None, assumed: int | None, stamp: int) -> tuple[int, str]:
+    if recorded is not None:
+        return recorded, "recorded"
+    return (stamp, "server") if assumed is None else (assumed, "assumed")
 
 
 class _Notes:
@@ -155,25 +156,24 @@ def _assumed(
 
 
 def _histories(
-    transaction: Transaction, table: Table, keys: Iterable[tuple[Any, ...]]
-) -> defaultdict[tuple[Any, ...], list[Version]]:
-    histories: defaultdict[tuple[Any, ...], list[Version]] = defaultdict(list)
-    width = len(table.key)
+    transaction: Transaction, table: Table, keys: set[tuple[Any, ...]]
+) -> dict[tuple[Any, ...], list[Version]]:
+    """Return the stored revisions of each key that has any."""
     if table.name == "touch_links":
         return _link_histories(transaction, keys)
+    histories: defaultdict[tuple[Any, ...], list[Version]] = defaultdict(list)
+    width = len(table.key)
     whose = ("account_id",) if "account_id" in table.names else ()
-    for found in staging.by_key(transaction.connection, table.name, (*table.key, *_VERSION, *whose), set(keys)):
+    for found in staging.by_key(transaction.connection, table.name, (*table.key, *_VERSION, *whose), keys):
         histories[found[:width]].append(Version(*found[width:]))
     return histories
 
 
-def _link_histories(
-    transaction: Transaction, keys: Iterable[tuple[Any, ...]]
-) -> defaultdict[tuple[Any, ...], list[Version]]:
+def _link_histories(transaction: Transaction, keys: set[tuple[Any, ...]]) -> dict[tuple[Any, ...], list[Version]]:
     """Return stored links; those that the ledger made count as if they had been sent."""
     histories: defaultdict[tuple[Any, ...], list[Version]] = defaultdict(list)
     columns = ("source", "event_id", *_VERSION, "account_id", "contact_id", "deleted")
-    for *found, contact_id, deleted in staging.by_key(transaction.connection, "touch_links", columns, set(keys)):
+    for *found, contact_id, deleted in staging.by_key(transaction.connection, "touch_links", columns, keys):
         version = Version(*found[2:])
         if version.digest == AUTOMATIC:
             version.digest = digest((*found[:2], version.account_id, contact_id), deleted=deleted)

@@ -127,9 +127,7 @@ class Writer:
             before = dataclasses.replace(position)
             if len(group) == 1:
                 # Nothing else to protect: the whole transaction is undone, without the cost of a savepoint.
-                outcomes: list[Receipt | Exception] = [
-                    apply(self._connection, group[0].batch, position, self._clock())
-                ]
+                outcomes: list[Receipt | Exception] = [apply(self._connection, group[0].batch, position, self._clock())]
             else:
                 outcomes = [self._apply(request.batch, position) for request in group]
             if position != before:

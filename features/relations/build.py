@@ -2,8 +2,8 @@
 
 A ledger row is visible as of ``t`` when ``occurred_at <= t`` and ``known_at <= t < known_until``, so it is valid from
 the later of its two clocks until a higher revision is known: one interval instead of two clocks. Everything that
-needs more than that (whose a touch is, a person's role, what a deal's latest state is, where a cycle stands) is resolved
-here, once, into rows with such an interval.
+needs more than that (whose a touch is, a person's role, what a deal's latest state is, where a cycle stands) is
+resolved here, once, into rows with such an interval.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -102,18 +102,28 @@ def first_inbound(touches: pa.Table) -> dict[int, list[tuple[int, int, int]]]:
     """
     inbound = touches.filter(pc.equal(touches["direction"], "inbound"))
     account = inbound["account"].to_numpy()
-    columns = [inbound[name].to_numpy() for name in ("occurred_at", "valid_from", "valid_until")]
+    occurred, start, end = (inbound[name].to_numpy() for name in ("occurred_at", "valid_from", "valid_until"))
     found: dict[int, list[tuple[int, int, int]]] = {}
+    # A first touch known at once and for good is the only one that matters, and nearly all are.
+    settled = ((occurred == start) & (end == FOREVER)).tolist()
+    moments = occurred.tolist()
     for code, begin, stop in groups(account):
-        kept: list[tuple[int, int, int]] = []
-        covered_from = FOREVER
-        for row in range(begin, stop):
-            occurred, start, end = (int(column[row]) for column in columns)
-            if occurred >= covered_from:
-                break
-            if start < covered_from:
-                kept.append((occurred, start, end))
-                if end == FOREVER:
-                    covered_from = start
-        found[code] = kept
+        if settled[begin]:
+            found[code] = [(moments[begin], moments[begin], FOREVER)]
+        else:
+            rows = zip(*(column[begin:stop].tolist() for column in (occurred, start, end)), strict=True)
+            found[code] = _possibly_first(rows)
     return found
+
+
+def _possibly_first(rows: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    kept: list[tuple[int, int, int]] = []
+    covered_from = FOREVER
+    for occurred, start, end in rows:
+        if occurred >= covered_from:
+            break
+        if start < covered_from:
+            kept.append((occurred, start, end))
+            if end == FOREVER:
+                covered_from = start
+    return kept

@@ -77,8 +77,12 @@ def _with_roles(
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     person = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)[rows].astype(np.int64)
-    spans = [filled(roles.get(name, []), _DISTANT_PAST, FOREVER) for name in encoded.dictionary.to_pylist()]
-    spans.append([(None, _DISTANT_PAST, FOREVER)])
+    always = [(None, _DISTANT_PAST, FOREVER)]
+    spans = [
+        filled(roles[name], _DISTANT_PAST, FOREVER) if name in roles else always
+        for name in encoded.dictionary.to_pylist()
+    ]
+    spans.append(always)
     lengths = np.array([len(span) for span in spans])
     offset = np.concatenate(([0], np.cumsum(lengths)))[:-1]
     flat = [span for group in spans[:-1] for span in group]

@@ -31,6 +31,9 @@ from features.errors import FileError, SmarketingError
 _HOST = "127.0.0.1"
 _PORT = 8000
 _GOAL = "won_90d"
+_LIGHT = ("--set", "snapshots.every=28", "--set", "data.max_train=3000", "--set", "data.max_test=2000")
+"""A demo is judged by its seconds: fewer snapshots than training would otherwise take."""
+
 _MARKER = ".smarketing-demo"
 _STARTUP_SECONDS = 60.0
 _TOLERANCE = 1e-9
@@ -44,7 +47,7 @@ def demo(
         int | None,
         typer.Option(help="Port to serve on; 8000 unless given, any free one with --once.", min=1, max=65535),
     ] = None,
-    accounts: Annotated[int, typer.Option(help="Accounts in the market.", min=200)] = 2000,
+    accounts: Annotated[int, typer.Option(help="Accounts in the market.", min=200)] = 600,
     seed: Annotated[int, typer.Option(help="Seed of the market.")] = 7,
 ) -> None:
     """Simulate a market, ingest it, train a model, serve it, and ask it for a score."""
@@ -54,7 +57,7 @@ def demo(
     market = Path("market")
     _run(console, directory, "simulate", "--accounts", str(accounts), "--seed", str(seed), "--out", str(market))
     _run(console, directory, "ingest", str(market))
-    _run(console, directory, "train", "--goal", _GOAL)
+    _run(console, directory, "train", "--goal", _GOAL, *_LIGHT)
     with _service(console, directory, port) as service:
         service.wait_until_ready()
         account = _someone(service, directory)

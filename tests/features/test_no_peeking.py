@@ -9,7 +9,7 @@ from tests.features import streams
 from tests.features.test_equality import differences, in_batch, in_real_time, recomputed
 
 
-@settings(max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(streams.markets(), st.data())
 def test_rows_after_a_moment_by_either_clock_change_nothing_before_it(
     market: streams.Market, data: st.DataObject
@@ -22,7 +22,7 @@ def test_rows_after_a_moment_by_either_clock_change_nothing_before_it(
     assert differences(in_real_time(before, pairs), in_real_time(after, pairs), pairs) == []
 
 
-@settings(max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(streams.markets(), st.data())
 def test_the_naive_recomputation_does_not_peek_either(market: streams.Market, data: st.DataObject) -> None:
     as_of = market.moments[0]

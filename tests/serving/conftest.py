@@ -58,18 +58,22 @@ class Service:
     clock: Clock
     settings: Settings
 
-    def post(self, path: str, body: object, *, status: int = 200, **headers: str) -> Any:
-        answer = self.client.post(path, json=body, headers={"authorization": f"Bearer {KEY}", **headers})
+    def post(self, path: str, body: object, *, status: int = 200, language: str = "en") -> Any:
+        answer = self.client.post(path, json=body, headers=_headers(language))
         assert answer.status_code == status, answer.text
         return answer.json()
 
-    def get(self, path: str, *, status: int = 200, **headers: str) -> Any:
-        answer = self.client.get(path, headers={"authorization": f"Bearer {KEY}", **headers})
+    def get(self, path: str, *, status: int = 200, language: str = "en") -> Any:
+        answer = self.client.get(path, headers=_headers(language))
         assert answer.status_code == status, answer.text
         return answer.json()
 
     def score(self, account_id: str, *, status: int = 200, query: str = "", **body: object) -> Any:
         return self.post(f"/v1/scores{query}", {"accountId": account_id, **body}, status=status)
+
+
+def _headers(language: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {KEY}", "accept-language": language}
 
 
 def touch(number: int, account: str, at: int, **columns: object) -> dict[str, object]:
@@ -91,15 +95,19 @@ def market(accounts: int = 60, touches: int = 12, seed: int = 5) -> dict[str, li
     rows: dict[str, list[dict[str, object]]] = {"accounts": [], "stage-changes": [], "touchpoints": []}
     for number in range(accounts):
         account, start = f"a-{number:03d}", NOW - draw.randint(120, 200) * DAY
-        facts = {"industry": draw.choice(["software", "retail"]), "country": draw.choice(["NL", "CN"]), "employees": 7 * number}
         rows["accounts"].append(
-            {"accountId": account, "name": f"Company {number}", "createdAt": rfc3339(start), "attributes": facts, "occurredAt": rfc3339(start)}
-        )  # fmt: skip
+            {
+                "accountId": account,
+                "name": f"Company {number}",
+                "createdAt": rfc3339(start),
+                "attributes": {"industry": draw.choice(["software", "retail"]), "employees": 7 * number},
+                "occurredAt": rfc3339(start),
+            }
+        )
         for step, stage in enumerate(("mql", "sql")[: number % 3]):
-            at = rfc3339(start + (step + 1) * 20 * DAY)
-            rows["stage-changes"].append(
-                {"changeId": f"{account}-{stage}", "accountId": account, "stage": stage, "occurredAt": at, "setBy": "rule"}
-            )
+            entered = rfc3339(start + (step + 1) * 20 * DAY)
+            change = {"changeId": f"{account}-{stage}", "accountId": account, "stage": stage, "occurredAt": entered}
+            rows["stage-changes"].append({**change, "setBy": "rule"})
         for index in range(touches):
             at = start + draw.randint(0, (NOW - start) // DAY - 1) * DAY + draw.randint(0, DAY)
             kind = draw.choice(_TYPES)

@@ -34,12 +34,13 @@ def test_stages_are_given_per_kind_of_business(empty: Service) -> None:
 
 def test_pages_of_a_timeline_hold_everything_once_newest_first(filled: Service) -> None:
     whole = filled.get(f"/v1/accounts/a-011?limit={MAX_PAGE}")
-    assert whole["nextCursor"] is None and len(whole["timeline"]) == 14
-    paged, cursor = [], ""
-    while cursor is not None:
-        page = filled.get(f"/v1/accounts/a-011?limit=5{cursor and '&cursor=' + cursor}")
+    assert whole["nextCursor"] is None
+    assert len(whole["timeline"]) == 14
+    page = filled.get("/v1/accounts/a-011?limit=5")
+    paged = page["timeline"]
+    while page["nextCursor"] is not None:
+        page = filled.get(f"/v1/accounts/a-011?limit=5&cursor={page['nextCursor']}")
         paged += page["timeline"]
-        cursor = page["nextCursor"]
     assert paged == whole["timeline"]
     times = [moment(entry["occurredAt"]) for entry in paged]
     assert times == sorted(times, reverse=True)
@@ -55,8 +56,8 @@ def test_a_cursor_holds_its_place_when_something_newer_arrives(empty: Service) -
 
 
 def test_the_score_of_a_profile_is_the_score_of_that_moment(filled: Service) -> None:
-    profile = filled.get("/v1/accounts/a-007", **{"accept-language": "zh"})
-    alone = filled.post("/v1/scores", {"accountId": "a-007", "asOf": profile["asOf"]}, **{"accept-language": "zh"})
+    profile = filled.get("/v1/accounts/a-007", language="zh")
+    alone = filled.post("/v1/scores", {"accountId": "a-007", "asOf": profile["asOf"]}, language="zh")
     for answer in (profile["score"], alone):
         del answer["requestId"]
     assert profile["score"] == alone

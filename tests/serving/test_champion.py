@@ -93,7 +93,8 @@ def test_a_damaged_model_is_refused_and_the_last_good_one_answers(
         models.point(tmp_path, 2, "2.0")
         wait_for(lambda: version(service) == "1.0" and service.score("a-001")["degraded"])
         answer = service.score("a-001")
-        assert answer["degradedReasons"] == ["bundle_refused"] and answer["probability"] is not None
+        assert answer["degradedReasons"] == ["bundle_refused"]
+        assert answer["probability"] is not None
         told = service.get("/version")["models"]
         assert [(model["version"], model["degradedReason"]) for model in told] == [("1.0", "bundle_refused")]
         shutil.copytree(models.cache / "bundles", tmp_path / "cache" / "bundles", dirs_exist_ok=True)
@@ -116,7 +117,9 @@ def test_a_model_of_other_definitions_is_refused(tmp_path: Path, models: Models)
     agreement = tmp_path / "smarketing.toml"
     shutil.copy(Path(__file__).parents[2] / "smarketing.toml", agreement)
     with agreement.open("a") as file:
-        file.write('\n[touch_types.site_tour]\nplural = "site_tours"\nzh = "现场参观"\ncontent_stage = "mofu"\ndirection = "inbound"\n')
+        file.write(
+            '\n[touch_types.site_tour]\nplural = "site_tours"\nzh = "现场参观"\ncontent_stage = "mofu"\ndirection = "inbound"\n'
+        )
     with serving(tmp_path, agreement=agreement) as service:
         fill(service, market(accounts=2))
         # The new type has features of its own; those of the model are formed as before.

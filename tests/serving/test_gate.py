@@ -29,7 +29,9 @@ def client() -> TestClient:
 
 
 def test_a_good_body_is_handed_on_as_it_came(client: TestClient) -> None:
-    assert client.post("/", content=b'{"a": [{"b": "[[[[{{{{"}]}', headers=JSON).json()["got"] == {"a": [{"b": "[[[[{{{{"}]}
+    assert client.post("/", content=b'{"a": [{"b": "[[[[{{{{"}]}', headers=JSON).json()["got"] == {
+        "a": [{"b": "[[[[{{{{"}]
+    }
 
 
 def test_a_large_body_is_refused_by_its_header(client: TestClient) -> None:
@@ -47,7 +49,9 @@ def test_a_large_body_is_refused_by_what_arrives_when_no_header_tells(client: Te
     assert (answer.status_code, answer.json()["status"]) == (413, 413)
 
 
-@pytest.mark.parametrize(("body", "status"), [(b"[[[1]]]", 200), (b"[[[[1]]]]", 413), (b'{"a":' * 4 + b"1" + b"}" * 4, 413)])
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"[[[1]]]", 200), (b"[[[[1]]]]", 413), (b'{"a":' * 4 + b"1" + b"}" * 4, 413)]
+)
 def test_depth_is_counted_over_arrays_and_objects(client: TestClient, body: bytes, status: int) -> None:
     assert client.post("/", content=body, headers=JSON).status_code == status
 

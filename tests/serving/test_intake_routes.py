@@ -14,7 +14,7 @@ from serving.wire import rfc3339
 from tests.serving.conftest import DAY, NOW, Service, touch
 
 AT = rfc3339(NOW - DAY)
-ROWS = {
+ROWS: dict[str, dict[str, object]] = {
     "touchpoints": touch(1, "a-1", NOW - DAY),
     "stageChanges": {"changeId": "s-1", "accountId": "a-1", "stage": "mql", "occurredAt": AT, "setBy": "marketing"},
     "deals": {"dealId": "d-1", "occurredAt": AT, "accountId": "a-1", "outcome": "open", "amount": 5, "currency": "EUR"},
@@ -113,7 +113,9 @@ def test_more_rows_than_allowed_are_too_large(empty: Service) -> None:
     assert "2,500" in problem["detail"]
 
 
-@pytest.mark.parametrize("body", [{}, {"touchpoints": {}}, {"touchpoints": [], "extra": 1}, [], 3, {"touchpoints": [], "backfill": "yes"}])
+@pytest.mark.parametrize(
+    "body", [{}, {"touchpoints": {}}, {"touchpoints": [], "extra": 1}, [], 3, {"touchpoints": [], "backfill": "yes"}]
+)
 def test_a_body_of_another_shape_is_refused_whole(empty: Service, body: object) -> None:
     problem = empty.post("/v1/touchpoints", body, status=422)
     assert problem["errors"]
@@ -129,4 +131,7 @@ def test_the_documentation_names_the_fields_that_the_parser_takes(empty: Service
         name = camel_case(table)
         described = schemas[f"{name[0].upper()}{name[1:-1]}"]["properties"]
         assert set(described) == set(parser.fields(table, camel=True))
-        assert all(column.meaning.lower() in described[camel_case(column.name)]["description"].lower() for column in TABLES[table].columns)
+        assert all(
+            column.meaning.lower() in described[camel_case(column.name)]["description"].lower()
+            for column in TABLES[table].columns
+        )

@@ -15,15 +15,18 @@ def test_the_first_start_makes_a_key_and_says_it_once(tmp_path: Path) -> None:
     path = tmp_path / "store.keys"
     _, made = KeyRing.open(path, lambda: 5)
     ring, again = KeyRing.open(path, lambda: 5)
-    assert made is not None and again is None
+    assert made is not None
+    assert again is None
     found = ring.find(made)
-    assert found is not None and found.scopes == frozenset(SCOPES)
+    assert found is not None
+    assert found.scopes == frozenset(SCOPES)
 
 
 def test_the_file_holds_no_key_and_is_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "store.keys"
     _, made = KeyRing.open(path, lambda: 5)
-    assert made is not None and made.rpartition("_")[2] not in path.read_text()
+    assert made is not None
+    assert made.rpartition("_")[2] not in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -35,12 +38,13 @@ def test_a_guess_finds_nothing(tmp_path: Path, guess: str) -> None:
 
 def test_a_key_from_the_environment_is_never_written(tmp_path: Path) -> None:
     ring, made = KeyRing.open(tmp_path / "keys", lambda: 5, given="a-key-from-the-environment")
-    assert made is None and not (tmp_path / "keys").exists()
+    assert made is None
+    assert not (tmp_path / "keys").exists()
     assert ring.find("a-key-from-the-environment") is not None
 
 
 def test_a_short_key_from_the_environment_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AgreementError, match="at least 16 characters. Got 5"):
+    with pytest.raises(AgreementError, match=r"at least 16 characters. Got 5"):
         KeyRing.open(tmp_path / "keys", lambda: 5, given="short")
 
 

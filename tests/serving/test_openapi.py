@@ -29,12 +29,18 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 def test_the_document_is_openapi_3_1_and_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1.")
     references = re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(document))
-    assert references and set(references) <= set(document["components"]["schemas"])
+    assert references
+    assert set(references) <= set(document["components"]["schemas"])
 
 
 def test_names_are_identifiers_in_lower_camel_case(document: dict[str, Any]) -> None:
     names = [name for schema in document["components"]["schemas"].values() for name in schema.get("properties", ())]
-    names += [parameter["name"] for _, operation in operations(document) for parameter in operation.get("parameters", ()) if parameter["in"] != "header"]
+    names += [
+        parameter["name"]
+        for _, operation in operations(document)
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] != "header"
+    ]
     assert [name for name in names if not NAME.fullmatch(name)] == []
 
 
@@ -50,7 +56,10 @@ def test_every_problem_is_declared_in_both_media_types(document: dict[str, Any])
         if path.startswith("/v1/"):
             assert set(operation["responses"]) == PROBLEMS | {"200"}
             for status in PROBLEMS:
-                assert set(operation["responses"][status]["content"]) == {"application/json", "application/problem+json"}
+                assert set(operation["responses"][status]["content"]) == {
+                    "application/json",
+                    "application/problem+json",
+                }
 
 
 def test_protected_operations_declare_the_bearer_key(document: dict[str, Any]) -> None:
@@ -59,10 +68,13 @@ def test_protected_operations_declare_the_bearer_key(document: dict[str, Any]) -
         assert operation.get("security", []) == ([{"apiKey": []}] if path.startswith("/v1/") else [])
 
 
-def test_the_page_shows_every_operation_and_asks_nothing_of_other_sites(empty: Service, document: dict[str, Any]) -> None:
+def test_the_page_shows_every_operation_and_asks_nothing_of_other_sites(
+    empty: Service, document: dict[str, Any]
+) -> None:
     answer = empty.client.get("/docs")
     assert all(f'id="{operation["operationId"]}"' in answer.text for _, operation in operations(document))
-    assert "<script" not in answer.text and not re.findall(r"(?:src|href)=[\"']?https?:", answer.text)
+    assert "<script" not in answer.text
+    assert not re.findall(r"(?:src|href)=[\"']?https?:", answer.text)
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
 

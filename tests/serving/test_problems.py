@@ -64,7 +64,8 @@ def test_a_bad_request_gets_a_problem_document(
     assert problem.status == status
     assert problem.request_id == answer.headers["x-request-id"]
     assert problem.retryable == (status == 503)
-    assert problem.title and problem.detail.endswith(".")
+    assert problem.title
+    assert problem.detail.endswith(".")
 
 
 def test_a_refused_key_is_told_how_to_send_one(plain: Service) -> None:
@@ -109,7 +110,9 @@ def test_a_key_opens_what_its_scope_names_and_nothing_else(
         assert answer.status_code == (200 if held == scope else 403), held
 
 
-@pytest.mark.parametrize("body", [{"backfill": True}, {"touchpoints": [touch(9, "a-1", NOW, knownAt="2026-01-01T00:00:00Z")]}])
+@pytest.mark.parametrize(
+    "body", [{"backfill": True}, {"touchpoints": [touch(9, "a-1", NOW, knownAt="2026-01-01T00:00:00Z")]}]
+)
 def test_only_an_admin_says_when_something_was_learnt(plain: Service, body: dict[str, object]) -> None:
     with holding(plain, "ingest"):
         plain.post("/v1/touchpoints", {"touchpoints": [], **body}, status=403)
@@ -127,9 +130,11 @@ def test_nothing_of_an_unexpected_error_is_told_or_logged(
     plain.post("/v1/touchpoints", {"touchpoints": [touch(7, "a-7", NOW - 10**9)]})
     with caplog.at_level(logging.DEBUG):
         problem = plain.score("a-7", status=500)
-    assert CANARY not in str(problem) and problem["retryable"] is True
+    assert CANARY not in str(problem)
+    assert problem["retryable"] is True
     assert CANARY not in caplog.text
-    assert problem["requestId"] in caplog.text and "ZeroDivisionError" in caplog.text
+    assert problem["requestId"] in caplog.text
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_no_address_key_or_payload_is_logged_or_sent_back(plain: Service, caplog: pytest.LogCaptureFixture) -> None:
@@ -146,7 +151,8 @@ def test_no_address_key_or_payload_is_logged_or_sent_back(plain: Service, caplog
         ]
         texts.append(plain.client.get("/v1/accounts/a-1", headers={"authorization": f"Bearer {CANARY}"}).text)
     assert not any(CANARY in text for text in texts)
-    assert CANARY not in caplog.text and KEY not in caplog.text
+    assert CANARY not in caplog.text
+    assert KEY not in caplog.text
 
 
 def test_a_store_that_does_not_answer_is_a_problem_that_passes(tmp_path: Path) -> None:
@@ -168,8 +174,11 @@ def test_the_first_key_is_printed_once_and_opens_everything(tmp_path: Path, caps
         said = capsys.readouterr()
     key = said.err.strip().rpartition(" ")[2]
     with TestClient(create_app(settings)) as client:
-        assert client.post("/v1/deals", json={"deals": []}, headers={"authorization": f"Bearer {key}"}).status_code == 200
-    assert said.out == "" and key not in capsys.readouterr().err
+        assert (
+            client.post("/v1/deals", json={"deals": []}, headers={"authorization": f"Bearer {key}"}).status_code == 200
+        )
+    assert said.out == ""
+    assert key not in capsys.readouterr().err
 
 
 def _rename(service: Service, table: str, name: str) -> None:
@@ -188,6 +197,7 @@ def holding(service: Service, *scopes: str) -> Iterator[None]:
     ring = service.client.app_state["keys"]
     kept = ring._keys
     ring._keys = (ApiKey("k", hashlib.sha256(KEY.encode()).hexdigest(), frozenset(scopes)),)
-    assert app is not None and isinstance(ring, KeyRing)
+    assert app is not None
+    assert isinstance(ring, KeyRing)
     yield
     ring._keys = kept

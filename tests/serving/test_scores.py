@@ -33,7 +33,9 @@ def test_all_contributions_are_the_features_that_the_offline_evaluator_gives(fil
         relations = build(ledger.tables(), agreement)
     for account in ("a-000", "a-001", "a-031"):
         answer = filled.score(account, query="?contributions=all")
-        offline = evaluate(relations, [account], np.array([moment(answer["asOf"])], dtype=np.int64), declared).to_pylist()[0]
+        offline = evaluate(
+            relations, [account], np.array([moment(answer["asOf"])], dtype=np.int64), declared
+        ).to_pylist()[0]
         online = {part["feature"]: part["value"] for part in answer["contributions"]}
         assert set(online) == set(offline)
         assert all(_same(offline[name], online[name]) for name in offline)
@@ -84,10 +86,11 @@ def test_the_answer_has_the_fields_of_the_contract_and_no_others(filled: Service
 
 def test_reasons_are_in_the_language_that_was_asked_for(filled: Service) -> None:
     body = {"accountId": "a-001"}
-    english = filled.post("/v1/scores", body, **{"accept-language": "fr, en;q=0.4"})["reasons"]
-    chinese = filled.post("/v1/scores", body, **{"accept-language": "zh-CN,zh;q=0.9,en;q=0.8"})["reasons"]
+    english = filled.post("/v1/scores", body, language="fr, en;q=0.4")["reasons"]
+    chinese = filled.post("/v1/scores", body, language="zh-CN,zh;q=0.9,en;q=0.8")["reasons"]
     texts = [reason["text"] for reason in chinese["up"] + chinese["down"]]
-    assert texts and all(any("\u4e00" <= letter <= "\u9fff" for letter in text) for text in texts)
+    assert texts
+    assert all(any("\u4e00" <= letter <= "\u9fff" for letter in text) for text in texts)
     assert [reason["code"] for reason in english["up"]] == [reason["code"] for reason in chinese["up"]]
     assert all(text["text"].isascii() for text in english["up"])
 
@@ -117,7 +120,8 @@ def test_an_unknown_account_is_not_found(filled: Service) -> None:
 
 def test_an_unknown_goal_is_refused_with_the_nearest(filled: Service) -> None:
     problem = filled.score("a-001", goal="won_9d", status=422)
-    assert problem["errors"][0]["field"] == "goal" and "won_90d" in problem["detail"]
+    assert problem["errors"][0]["field"] == "goal"
+    assert "won_90d" in problem["detail"]
 
 
 def test_now_is_never_before_what_the_ledger_knows(filled: Service) -> None:
@@ -127,7 +131,8 @@ def test_now_is_never_before_what_the_ledger_knows(filled: Service) -> None:
     filled.clock.now -= DAY
     answer = filled.score("a-005")
     filled.clock.now = at + DAY
-    assert answer["eventsFolded"] == folded and moment(answer["asOf"]) >= at
+    assert answer["eventsFolded"] == folded
+    assert moment(answer["asOf"]) >= at
 
 
 def _sums(answer: dict[str, Any]) -> bool:
@@ -150,7 +155,14 @@ def _same(offline: float | str | None, online: float | str | None) -> bool:
 
 
 def _won(account: str, at: int) -> dict[str, object]:
-    return {"dealId": f"{account}-d", "occurredAt": rfc3339(at), "accountId": account, "outcome": "won", "amount": 100, "currency": "EUR"}
+    return {
+        "dealId": f"{account}-d",
+        "occurredAt": rfc3339(at),
+        "accountId": account,
+        "outcome": "won",
+        "amount": 100,
+        "currency": "EUR",
+    }
 
 
 def serving_again(service: Service):

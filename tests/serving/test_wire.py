@@ -21,7 +21,9 @@ def test_a_moment_is_read_to_the_microsecond(sent: object, micros: int) -> None:
     assert moment(sent) == micros
 
 
-@pytest.mark.parametrize("sent", ["2026-11-21T09:00:00", "yesterday", "", True, 1.5, None, 10**18, "2026-13-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "sent", ["2026-11-21T09:00:00", "yesterday", "", True, 1.5, None, 10**18, "2026-13-01T00:00:00Z"]
+)
 def test_what_is_no_moment_is_refused(sent: object) -> None:
     with pytest.raises(ValueError, match="RFC 3339"):
         moment(sent)
@@ -34,7 +36,14 @@ def test_a_moment_is_written_as_it_would_be_read() -> None:
 
 @pytest.mark.parametrize(
     ("header", "language"),
-    [("zh", "zh"), ("zh-TW,en;q=0.9", "zh"), ("en,zh", "en"), ("zh;q=0.1,en;q=0.2", "en"), ("de", "en"), ("zh;q=x", "en")],
+    [
+        ("zh", "zh"),
+        ("zh-TW,en;q=0.9", "zh"),
+        ("en,zh", "en"),
+        ("zh;q=0.1,en;q=0.2", "en"),
+        ("de", "en"),
+        ("zh;q=x", "en"),
+    ],
 )
 def test_the_best_language_that_we_speak_is_chosen(header: str, language: str) -> None:
     assert preferred(header) == language

@@ -40,15 +40,18 @@ def tracked(registry):
     """MLflow itself, looking at the registry."""
     import mlflow
 
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(registry.uri)
     yield
-    mlflow.set_tracking_uri(before)
+    mlflow.set_tracking_uri(None)
 
 
 def test_the_registry_lies_beside_the_store(registry):
     assert registry.uri.endswith("/mlflow.db")
     assert str(registry.artifacts).endswith("/mlartifacts")
+
+
+def test_the_registry_of_one_store_is_not_that_of_the_next(registry, published, monkeypatch, tmp_path):
+    assert Registry.beside(str(tmp_path / "market.db")).uri == f"sqlite:///{tmp_path}/mlflow.db"
 
 
 def test_the_environment_names_another_registry(monkeypatch):
@@ -85,7 +88,6 @@ def test_the_bundle_in_the_registry_is_the_bundle_byte_for_byte(registry, publis
     assert files(registry.fetch(published[1], tmp_path / "fetched")) == files(bundle)
 
 
-@pytest.mark.filterwarnings("ignore:.*Add type hints to the `predict` method:UserWarning")
 def test_the_registered_model_scores_as_the_bundle_does(tracked, published, bundle, trained):
     import mlflow
 

@@ -19,6 +19,9 @@ QUICK = (
 )  # fmt: skip
 
 
+FEW = ("data.max_train=300", "data.max_test=200", "data.min_positives=5")
+
+
 @pytest.fixture(autouse=True)
 def no_other_registry(monkeypatch):
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "SMARKETING_CACHE", "SMARKETING_STORE"):
@@ -102,7 +105,7 @@ def test_snapshots_of_a_market_are_split_purged_and_counted(market):
 
 
 def test_a_row_more_is_other_data(market):
-    agreement, config = load_config(None, goal="sql_30d", settings=["data.max_train=300", "data.max_test=300"])
+    agreement, config = load_config(None, goal="sql_30d", settings=FEW)
     with Ledger.open(str(market)) as ledger:
         tables = ledger.tables()
     fewer = {**tables, "account_touches": tables["account_touches"].slice(0, tables["account_touches"].num_rows - 1)}
@@ -110,7 +113,7 @@ def test_a_row_more_is_other_data(market):
 
 
 def test_sampling_draws_no_more_than_it_may_and_says_how_many_it_left(market):
-    agreement, config = load_config(None, goal="sql_30d", settings=["data.max_train=300", "data.max_test=200"])
+    agreement, config = load_config(None, goal="sql_30d", settings=FEW)
     with Ledger.open(str(market)) as ledger:
         data = build_dataset(ledger.tables(), agreement, config)
     assert (data.counts.train, data.counts.test) == (300, 200)

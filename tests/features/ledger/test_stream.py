@@ -37,9 +37,9 @@ class Naive:
                 return "duplicate" if same[0][1] == content else "rejected"
         elif current and current[1] == content:
             return "duplicate"
-        elif row["known_at"] and any(entry[1:] == (content, known_at) for entry in old):
-            return "duplicate"
         else:
+            if row["known_at"] and any(entry[1:] == (content, known_at) for entry in old):
+                return "duplicate"
             revision = current[0] + 1 if current else 1
         old.append((revision, content, known_at))
         return "corrected" if current else "accepted"
@@ -57,7 +57,8 @@ class Stream(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.now, self.naive, self.ledger = NOW, Naive(), None
+        self.now, self.naive = NOW, Naive()
+        self.ledger: Ledger | None = None
 
     @initialize()
     def open(self):
@@ -72,6 +73,7 @@ class Stream(RuleBasedStateMachine):
 
     @rule(target=sent, batch=st.lists(rows, max_size=4))
     def send(self, batch):
+        assert self.ledger is not None
         self.now += 1
         expected = [self.naive.append(row, self.now) for row in batch]
         receipt = self.ledger.append(Batch({"deals": batch}))

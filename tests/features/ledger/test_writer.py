@@ -1,6 +1,5 @@
 """The writer: group commit, failures that stay alone, other processes, sudden death, a full disk."""
 
-import json
 import os
 import signal
 import sqlite3
@@ -35,8 +34,7 @@ def test_a_bad_append_spoils_none_of_those_it_is_committed_with(ledger):
     held = threading.Event()
 
     def slow(rejection):
-        held.wait(10)
-        return None
+        raise RuntimeError(f"held: {held.wait(10)}")
 
     def wrong(n):
         rows = [spend(n), {**spend(n), "campaign": object()}] if n % 3 == 0 else [spend(n)]
@@ -48,7 +46,7 @@ def test_a_bad_append_spoils_none_of_those_it_is_committed_with(ledger):
         )
         waiting = [pool.submit(wrong, n) for n in range(30)]
         held.set()
-        assert isinstance(blocked.exception(), Exception)
+        assert str(blocked.exception()) == "held: True"
         failed = {n for n, one in enumerate(waiting) if one.exception()}
     assert failed == set(range(0, 30, 3))
     stored = ledger.export("spend")
@@ -115,6 +113,7 @@ def start(path, name, count):
         [sys.executable, "-c", CHILD, str(path), name, str(count)],
         cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
+    assert child.stdout
     assert child.stdout.readline() == "ready\n"
     return child
 
@@ -129,11 +128,11 @@ def finish(child, path):
 
 def test_what_was_acknowledged_survives_a_kill_once_and_whole(path):
     acknowledged = set()
-    for attempt in range(3):
+    for attempt in range(2):
         child = start(path, str(attempt), 100_000)
         child.stdin.write("\n")
         child.stdin.flush()
-        acknowledged |= {child.stdout.readline().strip() for _ in range(20 + 15 * attempt)}
+        acknowledged |= {child.stdout.readline().strip() for _ in range(20 + 30 * attempt)}
         os.kill(child.pid, signal.SIGKILL)
         acknowledged |= finish(child, path)
     with Ledger.open(path) as ledger:
