@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
@@ -43,27 +42,29 @@ class Problem(Wire):
     retryable: bool = Field(description="Whether the same request may succeed later")
 
 
-_TITLES = MappingProxyType(
+_KINDS = MappingProxyType(
     {
-        400: "The request can not be read",
-        401: "A valid API key is needed",
-        403: "The API key does not allow this",
-        404: "There is no such thing",
-        405: "The method is not offered here",
-        409: "The request is already being worked on",
-        413: "The request is too large",
-        415: "The content type is not accepted",
-        422: "The request does not fit the contract",
-        429: "Too many requests",
-        500: "Something went wrong here",
-        503: "The service can not answer now",
+        400: ("unreadable", "The request can not be read"),
+        401: ("unauthorized", "A valid API key is needed"),
+        403: ("forbidden", "The API key does not allow this"),
+        404: ("not-found", "There is no such thing"),
+        405: ("method-not-allowed", "The method is not offered here"),
+        409: ("in-flight", "The request is already being worked on"),
+        413: ("too-large", "The request is too large"),
+        415: ("media-type", "The content type is not accepted"),
+        422: ("invalid", "The request does not fit the contract"),
+        429: ("too-many", "Too many requests"),
+        500: ("unexpected", "Something went wrong here"),
+        503: ("unavailable", "The service can not answer now"),
     }
 )
+"""Status -> the end of the problem's type, and its title. Our own words: the phrases of HTTP change with its editions."""
+
 _RETRYABLE = frozenset({409, 429, 500, 503})
 
 _DECLARED: dict[int | str, dict[str, Any]] = {
     status: {
-        "description": _TITLES[status],
+        "description": _KINDS[status][1],
         "model": Problem,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
@@ -112,9 +113,10 @@ def problem(scope: Mapping[str, Any], error: Exception) -> Response:
         An error that is not the project's own, nor the framework's, gives a 500 that says nothing about it.
     """
     status, detail, errors, headers = _translate(error)
+    kind, title = _KINDS.get(status, ("other", "The request can not be answered"))
     document = {
-        "type": f"urn:smarketing:problem:{HTTPStatus(status).phrase.lower().replace(' ', '-')}",
-        "title": _TITLES.get(status, HTTPStatus(status).phrase),
+        "type": f"urn:smarketing:problem:{kind}",
+        "title": title,
         "status": status,
         "detail": detail,
         "instance": scope["path"],
@@ -148,7 +150,7 @@ def _translate(error: Exception) -> tuple[int, str, Sequence[FieldProblem], Mapp
         case RequestValidationError():
             return _invalid(error)
         case HTTPException():
-            return error.status_code, _TITLES.get(error.status_code, "") + ".", (), error.headers or {}
+            return error.status_code, _KINDS.get(error.status_code, ("", "No answer"))[1] + ".", (), error.headers or {}
         case UnknownError():
             return 404, str(error), (), {}
         case StoreError():

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from features.agreement import Agreement, Goal
 from features.catalogue import Catalogue
+from features.cycles import Cycle
 from features.errors import RowError, UnknownError
 from features.ledger import Head, Ledger
 from features.online import AccountArrays, Evaluator
 from features.relations import build
 from models.explain import Explained
 from serving.champion import Champion, Champions
-from serving.standing import Eligibility, StageSpan, eligibility, stage_spans, stages_at
+from serving.standing import Eligibility, Timelines, eligibility, standings_at, timelines
 
 NO_MODEL = "no_model"
 
@@ -31,8 +32,8 @@ class Scored:
     as_of : int
         Microseconds.
     eligibility : Eligibility
-    stages : mapping of str to StageSpan
-        Where the furthest cycle of each kind stands.
+    cycles : mapping of str to Cycle
+        The furthest cycle of each kind of business.
     champion : Champion or None
         The model that answered, or would have.
     explained : Explained or None
@@ -48,7 +49,7 @@ class Scored:
     goal: Goal
     as_of: int
     eligibility: Eligibility
-    stages: Mapping[str, StageSpan]
+    cycles: Mapping[str, Cycle]
     champion: Champion | None
     explained: Explained | None
     events_folded: int
@@ -63,7 +64,7 @@ class _Prepared:
 
     seq: int
     arrays: AccountArrays
-    spans: tuple[StageSpan, ...]
+    timelines: Timelines
 
 
 class ScoreService:
@@ -146,7 +147,8 @@ class ScoreService:
         if as_of is None:
             as_of = max(self._clock(), head.known_at)
         champion = self._champions.of(goal.name)
-        asked = eligibility(prepared.spans, goal, as_of)
+        standings = standings_at(prepared.timelines, as_of)
+        asked = eligibility(standings.get(goal.kind), goal)
         explained = None
         if champion is not None and asked.applicable:
             values = self._evaluator.evaluate(prepared.arrays, as_of)
@@ -157,7 +159,7 @@ class ScoreService:
             goal=goal,
             as_of=as_of,
             eligibility=asked,
-            stages=stages_at(prepared.spans, as_of),
+            cycles={kind: standing.furthest for kind, standing in standings.items()},
             champion=champion,
             explained=explained,
             events_folded=prepared.arrays.events_folded(as_of),
@@ -175,14 +177,17 @@ class ScoreService:
                 self._kept.move_to_end(account_id)
                 return kept
         while True:
-            relations = build(self._ledger.account_tables(account_id), self._agreement)
+            tables = self._ledger.account_tables(account_id)
             # The tables may hold rows that came after the version was read; then they are read once more.
             after = self._version(account_id)
             if after == seq:
                 break
             seq = after
+        relations = build(tables, self._agreement)
         prepared = _Prepared(
-            seq, self._evaluator.prepare(relations, account_id), stage_spans(relations.tables["stages"])
+            seq,
+            self._evaluator.prepare(relations, account_id),
+            timelines(tables, relations, self._agreement, account_id),
         )
         with self._lock:
             self._kept[account_id] = prepared

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
+from features.agreement import Agreement, Goal
+from features.cycles import Standing
+from features.relations import Relations, Tables, account_codes
+from features.relations.stages import stage_timelines
 
-from features.agreement import Goal
-
-
-@dataclass(frozen=True)
-class StageSpan:
-    """A stretch of time over which the furthest cycle of a kind stands in one stage.
-
-    Parameters
-    ----------
-    kind, stage, cycle_id : str
-    since : int
-        When the stage was entered, in microseconds.
-    is_open : bool
-        Whether that cycle is open.
-    valid_from, valid_until : int
-        The stretch, end excluded.
-    """
-
-    kind: str
-    stage: str
-    cycle_id: str
-    since: int
-    is_open: bool
-    valid_from: int
-    valid_until: int
+Timelines = Mapping[str, Sequence[Standing]]
+"""Where the cycles of one account stand over time, by kind of business."""
 
 
 @dataclass(frozen=True)
@@ -43,48 +23,69 @@ class Eligibility:
     why_not: Mapping[str, str] | None = None
 
 
-def stage_spans(stages: pa.Table) -> tuple[StageSpan, ...]:
-    """Return the rows of the relation ``stages`` of one account."""
-    columns = ["kind", "stage", "cycle_id", "occurred_at", "is_open", "valid_from", "valid_until"]
-    return tuple(
-        StageSpan(kind, stage, cycle_id, since, bool(is_open), valid_from, valid_until)
-        for kind, stage, cycle_id, since, is_open, valid_from, valid_until in zip(
-            *(stages.column(name).to_pylist() for name in columns), strict=True
-        )
-    )
+def timelines(tables: Tables, relations: Relations, agreement: Agreement, account_id: str) -> Timelines:
+    """Return where the cycles of an account stand over time, as labels see it.
+
+    Parameters
+    ----------
+    tables : mapping of str to pyarrow.Table
+        Of the account.
+    relations : Relations
+        Built from these tables.
+    agreement : Agreement
+    account_id : str
+    """
+    codes = account_codes(tables, relations.account_ids)
+    found = stage_timelines(
+        tables["stage_changes"], codes["stage_changes"], tables["deals"], codes["deals"],
+        relations.tables["touches"], relations.account_ids, agreement,
+    )  # fmt: skip
+    return {kind: timeline for account, kind, timeline in found if account == relations.code(account_id)}
 
 
-def stages_at(spans: tuple[StageSpan, ...], as_of: int) -> dict[str, StageSpan]:
-    """Return where the furthest cycle of each kind stands as of a moment."""
-    return {span.kind: span for span in spans if span.valid_from <= as_of < span.valid_until}
+def standings_at(of_account: Timelines, as_of: int) -> dict[str, Standing]:
+    """Return how the cycles of each kind stand as of a moment; kinds without a cycle are left out."""
+    return {
+        kind: standing
+        for kind, timeline in of_account.items()
+        for standing in timeline
+        if standing.valid_from <= as_of < standing.valid_until
+    }
 
 
-def eligibility(spans: tuple[StageSpan, ...], goal: Goal, as_of: int) -> Eligibility:
-    """Return whether a cycle of the goal's kind is open and in one of the stages the goal asks from."""
-    span = stages_at(spans, as_of).get(goal.kind)
-    if span is None:
+def eligibility(standing: Standing | None, goal: Goal) -> Eligibility:
+    """Return whether some cycle is open and in one of the stages the goal asks from.
+
+    Parameters
+    ----------
+    standing : Standing or None
+        Of the cycles of the goal's kind; None when there is no such cycle.
+    goal : Goal
+    """
+    if standing is None:
         return Eligibility(
             False,
             None,
             {"en": f"The account has no {goal.kind} cycle at this moment.", "zh": f"该账户此时没有 {goal.kind} 周期。"},
         )
-    if not span.is_open:
+    furthest = standing.furthest
+    if any(cycle.is_open and cycle.stage in goal.from_ for cycle in standing.cycles):
+        return Eligibility(True, furthest.stage)
+    if not furthest.is_open:
         return Eligibility(
             False,
-            span.stage,
+            furthest.stage,
             {
-                "en": f"The account's {goal.kind} cycle has ended: its stage is {span.stage}.",
-                "zh": f"该账户的 {goal.kind} 周期已结束：阶段为 {span.stage}。",
+                "en": f"The account's {goal.kind} cycle has ended: its stage is {furthest.stage}.",
+                "zh": f"该账户的 {goal.kind} 周期已结束：阶段为 {furthest.stage}。",
             },
         )
-    if span.stage not in goal.from_:
-        asked = ", ".join(goal.from_)
-        return Eligibility(
-            False,
-            span.stage,
-            {
-                "en": f"The goal is about accounts in {asked}; this one is in {span.stage}.",
-                "zh": f"该目标针对处于 {asked} 的账户；此账户处于 {span.stage}。",
-            },
-        )
-    return Eligibility(True, span.stage)
+    asked = ", ".join(goal.from_)
+    return Eligibility(
+        False,
+        furthest.stage,
+        {
+            "en": f"The goal is about accounts in {asked}; this one is in {furthest.stage}.",
+            "zh": f"该目标针对处于 {asked} 的账户；此账户处于 {furthest.stage}。",
+        },
+    )

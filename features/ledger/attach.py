@@ -120,6 +120,8 @@ class Attachments:
 
     def mark_contacts(self) -> None:
         """Mark every account that has touches of a contact whose attributes changed, or that has employed one."""
+        if not self.contacts:
+            return
         connection, changed = self._transaction.connection, self._transaction.changed
         account_id = _LINKS.c.account_id
         some = account_id.is_not(None)
@@ -168,6 +170,8 @@ class Attachments:
 
     def _concerned(self) -> set[Touch]:
         """Return stored touches that do not say whose they are, but name an identity of which there is news."""
+        if not (self._employed or self._emails or self._domains):
+            return set()
         connection = self._transaction.connection
         owned = (identities.c.kind == "email_hash",)
         theirs = staging.by_id(connection, identities.c.owner_id, (identities.c.value,), self._employed, *owned)
@@ -208,6 +212,8 @@ class Attachments:
         """Return what is known of the identities of touches that need more than their own account and person."""
         connection = self._transaction.connection
         unclear = [keys for keys in set(wanted) if not is_complete(keys, keys.account_id, keys.contact_id)]
+        if not unclear:
+            return Facts()
         emails = self._owners("email_hash", {keys.email_hash for keys in unclear if keys.email_hash})
         orphans = [keys for keys in unclear if keys.account_id is None]
         domains = self._owners("domain", {keys.domain for keys in orphans if keys.domain})

@@ -6,7 +6,7 @@ Keys go into a temporary table and are joined: one statement whether the batch h
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,7 +41,7 @@ def by_key(
     if not keys:
         return []
     _fill(connection, _keys[table], list(keys))
-    return list(connection.execute(_joined(table, tuple(columns))).all())
+    return list(connection.exec_driver_sql(_joined(connection.dialect, table, tuple(columns))))
 
 
 def by_id(
@@ -88,20 +88,21 @@ def _fill(connection: sa.Connection, table: sa.Table, rows: list[tuple[object, .
     insert(connection, table, rows)
 
 
-@cache
-def _joined(table: str, columns: tuple[str, ...]) -> sa.Select[Any]:
+@lru_cache(maxsize=256)
+def _joined(dialect: sa.Dialect, table: str, columns: tuple[str, ...]) -> str:
     stored, wanted = STORED[table], _keys[table]
     same = sa.and_(*(column == stored.c[column.name] for column in wanted.columns))
-    return sa.select(*(stored.c[name] for name in columns)).select_from(wanted.join(stored, same))
+    selected = sa.select(*(stored.c[name] for name in columns)).select_from(wanted.join(stored, same))
+    return str(selected.compile(dialect=dialect))
 
 
-@cache
+@lru_cache(maxsize=256)
 def _insertion(dialect: sa.Dialect, table: sa.Table) -> str:
     """Return the statement as the driver reads it: for tens of thousands of rows, Core's own binding costs too much."""
     return str(sa.insert(table).compile(dialect=dialect))
 
 
-@cache
+@lru_cache(maxsize=256)
 def _replacement(dialect: sa.Dialect, table: sa.Table) -> str:
     key = [column.name for column in table.primary_key]
     others = ", ".join(f"{column.name} = excluded.{column.name}" for column in table.columns if column.name not in key)

@@ -33,7 +33,8 @@ class Ledger:
 
     Examples
     --------
-    >>> with Ledger.open(tmp / "market.db") as ledger:  # doctest: +SKIP
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, Ledger.open(f"{folder}/market.db") as ledger:
     ...     ledger.append(Batch({"accounts": [{"account_id": "a-1"}]})).accepted
     1
     """

@@ -9,6 +9,9 @@ import sqlalchemy as sa
 from features.ledger.records import Rejection
 from features.ledger.tables import head
 
+_READ = sa.select(head.c.ledger_seq, head.c.known_at)
+_WRITE = sa.update(head).values(ledger_seq=sa.bindparam("seq"), known_at=sa.bindparam("at"))
+
 
 @dataclass
 class Position:
@@ -28,12 +31,12 @@ class Position:
     @classmethod
     def read(cls, connection: sa.Connection) -> Position:
         """Return the position of the last commit."""
-        seq, known_at = connection.execute(sa.select(head.c.ledger_seq, head.c.known_at)).one()
+        seq, known_at = connection.execute(_READ).one()
         return cls(seq, known_at)
 
     def write(self, connection: sa.Connection) -> None:
         """Store the position."""
-        connection.execute(sa.update(head).values(ledger_seq=self.seq, known_at=self.known_at))
+        connection.execute(_WRITE, {"seq": self.seq, "at": self.known_at})
 
 
 @dataclass

@@ -100,13 +100,13 @@ def _account(
             "attributes": dict(profile.facts.attributes),
             "stages": [
                 {
-                    "kind": span.kind,
-                    "stage": span.stage,
-                    "cycleId": span.cycle_id,
-                    "since": rfc3339(span.since),
-                    "isOpen": span.is_open,
+                    "kind": kind,
+                    "stage": cycle.stage,
+                    "cycleId": cycle.cycle_id,
+                    "since": rfc3339(cycle.entered_at),
+                    "isOpen": cycle.is_open,
                 }
-                for span in answer.stages.values()
+                for kind, cycle in sorted(answer.cycles.items())
             ],
             "timeline": [_entry(entry) for entry in profile.page.entries],
             "nextCursor": profile.page.next_cursor,

@@ -116,10 +116,9 @@ def test_a_model_of_other_definitions_is_refused(tmp_path: Path, models: Models)
     models.promote(tmp_path, 1, "1.0")
     agreement = tmp_path / "smarketing.toml"
     shutil.copy(Path(__file__).parents[2] / "smarketing.toml", agreement)
-    with agreement.open("a") as file:
-        file.write(
-            '\n[touch_types.site_tour]\nplural = "site_tours"\nzh = "现场参观"\ncontent_stage = "mofu"\ndirection = "inbound"\n'
-        )
+    with agreement.open("a", encoding="utf-8") as file:
+        file.write('\n[touch_types.site_tour]\nplural = "site_tours"\nzh = "现场参观"\n')
+        file.write('content_stage = "mofu"\ndirection = "inbound"\n')
     with serving(tmp_path, agreement=agreement) as service:
         fill(service, market(accounts=2))
         # The new type has features of its own; those of the model are formed as before.

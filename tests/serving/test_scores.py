@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,8 @@ def test_all_contributions_are_the_features_that_the_offline_evaluator_gives(fil
         relations = build(ledger.tables(), agreement)
     for account in ("a-000", "a-001", "a-031"):
         answer = filled.score(account, query="?contributions=all")
-        offline = evaluate(
-            relations, [account], np.array([moment(answer["asOf"])], dtype=np.int64), declared
-        ).to_pylist()[0]
+        as_of = np.array([moment(answer["asOf"])], dtype=np.int64)
+        offline = evaluate(relations, [account], as_of, declared).to_pylist()[0]
         online = {part["feature"]: part["value"] for part in answer["contributions"]}
         assert set(online) == set(offline)
         assert all(_same(offline[name], online[name]) for name in offline)
@@ -55,7 +55,7 @@ def test_a_touch_that_was_accepted_is_in_the_next_answer(filled: Service) -> Non
 
 def test_a_touch_accepted_by_another_process_is_in_the_next_answer(filled: Service) -> None:
     before = filled.score("a-002")
-    with serving_again(filled) as other:
+    with serving(Path(filled.settings.store).parent) as other:
         other.post("/v1/touchpoints", {"touchpoints": [touch(1, "a-002", filled.clock.now - DAY, source="other")]})
     assert filled.score("a-002")["eventsFolded"] == before["eventsFolded"] + 1
 
@@ -103,6 +103,19 @@ def test_an_account_outside_the_goals_stages_gets_a_reason_and_no_probability(fi
     won = filled.score("a-059")
     assert (won["applicable"], won["stage"]) == (False, "won")
     assert "won" in won["reason"]
+
+
+def test_a_goal_applies_while_any_open_cycle_is_in_its_stages(empty: Service) -> None:
+    rows = [("1", "deal"), ("2", "mql")]
+    changes = [
+        {"changeId": cycle, "cycleId": cycle, "accountId": "a-1", "stage": stage, "occurredAt": rfc3339(NOW - DAY)}
+        for cycle, stage in rows
+    ]
+    empty.post("/v1/stage-changes", {"stageChanges": changes[:1]})
+    assert empty.score("a-1", goal="sql_30d")["applicable"] is False
+    empty.post("/v1/stage-changes", {"stageChanges": changes[1:]})
+    answer = empty.score("a-1", goal="sql_30d")
+    assert (answer["applicable"], answer["stage"]) == (True, "deal")
 
 
 def test_without_a_model_the_answer_is_degraded_and_its_numbers_are_null(empty: Service) -> None:
@@ -163,9 +176,3 @@ def _won(account: str, at: int) -> dict[str, object]:
         "amount": 100,
         "currency": "EUR",
     }
-
-
-def serving_again(service: Service):
-    from pathlib import Path
-
-    return serving(Path(service.settings.store).parent)

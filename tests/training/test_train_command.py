@@ -84,9 +84,9 @@ def test_training_again_says_what_it_found_and_what_to_do_next(market, first):
         "Best rung",
         "left out by sampling",
         "Version 2.0",
-        "Next: smarketing serve",
     ):
         assert words in second.stdout
+    assert "Next: smarketing serve" in second.stderr
 
 
 def test_snapshots_of_a_market_are_split_purged_and_counted(market):

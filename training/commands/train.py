@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from features.console import Console
-
-if TYPE_CHECKING:
-    from training.registry import Registered, Registry
-    from training.run import Trained
 
 _STEPS = 7
 
@@ -36,56 +34,52 @@ def train(
     ] = None,
 ) -> None:
     """Train a goal's model, compare the ladder of models, and make the best one the champion."""
-    console = Console.of(ctx)
-    from features.ledger import Ledger
+    # The matrices are small: threads that spin while they wait for one another cost more than they give. Both are read
+    # when numpy and LightGBM are first imported, so they stand here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+    from features.ledger import Ledger, now_micros
     from models.bundle import BundleCache
     from training.config import load_config
+    from training.dataset import build_dataset
+    from training.record import record_of
     from training.registry import Registry
     from training.run import train_on
 
+    console = Console.of(ctx)
     agreement, told = load_config(
         console.agreement_path, training=config, settings=settings or (), goal=goal, seed=seed
     )
     registry = Registry.beside(console.store)
     registry.check()
-    with console.progress(f"Training {told.goal.name}", _STEPS) as advance:
+    with console.progress(f"Training {told.goal.name}", _STEPS) as advance, ThreadPoolExecutor() as beside:
         say = _teller(console, advance)
         say("reading the ledger")
         with Ledger.open(console.store) as ledger:
             tables = ledger.tables()
-        trained = train_on(tables, agreement, told, say=say)
+        data = build_dataset(tables, agreement, told, say=say)
+        # Importing MLflow takes seconds in which LightGBM leaves Python alone.
+        opening = beside.submit(registry.prepare)
+        trained = train_on(data, agreement, told, say=say)
         say("checking the bundle in a process of its own")
-        kept = BundleCache(cache or console.cache)
-        registered = _publish(trained, told.flat(), registry, kept, say)
-    result = trained.report.document() | {
-        "model": registered.model,
-        "version": f"{registered.version}.0",
-        "run_id": registered.run_id,
-        "bundle": registered.digest,
-    }
-    console.emit(result, f"{trained.report.text()}\n{_next(registered)}")
-
-
-def _publish(
-    trained: Trained, params: dict[str, Any], registry: Registry, cache: Any, say: Callable[[str], None]
-) -> Registered:
-    from concurrent.futures import ThreadPoolExecutor
-
-    from features.ledger import now_micros
-    from training.record import record_of
-
-    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(1) as beside:
-        folder = Path(scratch, "bundle")
-        trained.save(folder, trained_at=now_micros())
-        # The check runs in a child process: meanwhile this one imports MLflow.
-        checking = beside.submit(cache.put, folder)
-        record = record_of(trained, params)
-        registry.prepare()
-        digest = checking.result()
-        say("writing to the registry")
-        registered = registry.publish(record, folder, digest)
-    cache.switch(registered.goal, digest, f"{registered.version}.0")
-    return registered
+        with tempfile.TemporaryDirectory() as scratch:
+            folder, kept = Path(scratch, "bundle"), BundleCache(cache or console.cache)
+            trained.save(folder, trained_at=now_micros())
+            checking = beside.submit(kept.put, folder)
+            record = record_of(trained, told.flat())
+            digest = checking.result()
+            opening.result()
+            say("writing to the registry")
+            registered = registry.publish(record, folder, digest)
+        version = f"{registered.version}.0"
+        kept.switch(registered.goal, digest, version)
+    named = {"model": registered.model, "version": version, "run_id": registered.run_id, "bundle": digest}
+    console.emit(
+        trained.report.document() | named,
+        f"{trained.report.text()}\nVersion {version} of {registered.model} is the champion.",
+    )
+    console.say("Next: smarketing serve, or mlflow ui for the record of the run.")
 
 
 def _teller(console: Console, advance: Callable[[int], None]) -> Callable[[str], None]:
@@ -95,10 +89,3 @@ def _teller(console: Console, advance: Callable[[int], None]) -> Callable[[str],
             console.say(f"{message} ...")
 
     return say
-
-
-def _next(registered: Registered) -> str:
-    return (
-        f"Version {registered.version}.0 of {registered.model} is the champion.\n"
-        "Next: smarketing serve, or mlflow ui for the record of the run."
-    )
