@@ -1,7 +1,7 @@
 """The stage machine: from stage changes and deals to where each cycle stands at every moment.
 
-A cycle's stage is its latest change; deals change it too: an open deal makes ``deal``, a won one ``won``, and a lost
-one ``lost`` once every deal of the cycle is lost. The agreement's implicit first stage belongs to the account's first cycle
+A cycle's stage is its latest change. Deals change it too: an open deal makes ``deal``, a won one ``won``, a lost one
+``lost`` once every deal of the cycle is lost. The agreement's implicit first stage belongs to the account's first cycle
 of kind ``new``: it is entered at the first inbound touch, when that comes before everything else in the cycle.
 """
 

@@ -118,9 +118,10 @@ class Picked:
                 continue
             rows: slice | Ints = slice(first, stop)
             if seen is not None:
-                rows = first + np.flatnonzero(seen[self.index[first:stop]])
-                if len(rows) == 0:
+                visible = first + np.flatnonzero(seen[self.index[first:stop]])
+                if len(visible) == 0:
                     continue
+                rows = visible
             if self.values is not None:
                 value = _of_values(atom, self.values[rows], self.different)
             elif isinstance(atom, Cadence):

@@ -94,7 +94,7 @@ class PreparedTouches:
         current["touch"] = position[current["touch"]]
         self._settled = _View(plan, {name: column[lasting] for name, column in rows.items()}, current, settled=True)
         self._full: _View | None = None
-        self._make_full = lambda: _View(plan, rows, answers, settled=False)
+        self._all = (plan, rows, answers)
 
     def folded(self, as_of: int) -> tuple[int, int | None]:
         """Return the number of visible touches within the look-back and the newest of their times."""
@@ -108,7 +108,7 @@ class PreparedTouches:
         if as_of >= self._settled_from:
             return self._settled
         if self._full is None:
-            self._full = self._make_full()
+            self._full = _View(*self._all, settled=False)
         return self._full
 
 
@@ -128,9 +128,8 @@ class _View:
             for cell, values in enumerate(distinct):
                 self.is_member[index, cell] = all(values[column] in allowed for column, allowed in terms)
         self.members = self.is_member.astype(np.float64)
-        self.picked = [
-            picked for (where, column, _), atoms in plan.others.items() if (picked := Picked(where, column, atoms, rows))
-        ]
+        picked = [Picked(where, column, atoms, rows) for (where, column, _), atoms in plan.others.items()]
+        self.picked = [one for one in picked if one]
         self.answers = answers
         self.first_answer = first_answers(answers, len(self.occurred)) if settled else None
 

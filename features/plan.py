@@ -34,10 +34,10 @@ class Plan:
         """Return the numbers of one feature from those of the atoms, shape (n_atoms, n); NaN where its divisor is 0."""
         top, bottom = numbers[self.numerator[index]], self.denominator[index]
         if bottom < 0:
-            return top
+            return np.asarray(top)
         divisor = numbers[bottom]
         ratio = np.divide(top, divisor, out=np.full_like(top, np.nan), where=divisor != 0)
-        return ratio * self.scale[index]
+        return np.asarray(ratio * self.scale[index])
 
     def assemble(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the number of every feature, shape (n_features,), from those of the atoms, shape (n_atoms,)."""

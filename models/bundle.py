@@ -14,11 +14,10 @@ Every file is read once, checked against its hash, and only then parsed. `python
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,7 +186,38 @@ def load_bundle(folder: Path) -> Bundle:
     BundleError
         When a file is missing, altered, too large or not a plain file, or the parts do not fit one another.
     """
-    try:
+    sealed = read_sealed(folder)
+    with _refusals(folder):
+        return _parse(sealed.manifest, sealed.files)
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """The files of a bundle, whole as their manifest says, and not yet parsed.
+
+    Parameters
+    ----------
+    goal, digest : str
+    manifest : mapping
+    files : mapping of str to bytes
+        Content of every other file by name.
+    """
+
+    goal: str
+    digest: str
+    manifest: Mapping[str, Any]
+    files: Mapping[str, bytes]
+
+
+def read_sealed(folder: Path) -> Sealed:
+    """Read the files of a bundle and check their sizes and hashes, opening no model.
+
+    Raises
+    ------
+    BundleError
+        When a file is missing, altered, too large or not a plain file.
+    """
+    with _refusals(folder):
         manifest = read_json(read_plain(folder, MANIFEST))
         if not isinstance(manifest, dict) or manifest.get("format_version") != FORMAT_VERSION:
             raise BundleError(f"{folder} is not a bundle of format {FORMAT_VERSION}.")
@@ -203,7 +233,14 @@ def load_bundle(folder: Path) -> Bundle:
             stated = manifest["files"][name]
             if len(content) != stated["bytes"] or sha256(content) != stated["sha256"]:
                 raise BundleError(f"{name} in {folder} is damaged: its size or hash is not that of the manifest.")
-        return _parse(manifest, files)
+        return Sealed(str(manifest["goal"]), str(manifest["digest"]), manifest, files)
+
+
+@contextmanager
+def _refusals(folder: Path) -> Iterator[None]:
+    """Turn whatever malformed content does to a reader into a refusal."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         if isinstance(error, SmarketingError):
             raise
@@ -237,144 +274,6 @@ def verify_in_child(folder: Path, timeout: float = 60.0) -> None:
         raise BundleError(
             f"The bundle {folder} failed its check (exit {child.returncode}): {said[-1] if said else 'no message'}"
         )
-
-
-@dataclass(frozen=True)
-class Current:
-    """What a goal is answered with.
-
-    Parameters
-    ----------
-    goal, digest : str
-    version : str
-        Version shown in answers, e.g. "7.0".
-    folder : Path
-    """
-
-    goal: str
-    digest: str
-    version: str
-    folder: Path
-
-
-class BundleCache:
-    """Bundles on the local disk by digest, and which is current for each goal.
-
-    One process may fill it while others read: folders appear whole, and the current one is switched in one step.
-
-    Parameters
-    ----------
-    root : Path
-        Made when it does not exist.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._bundles = root / "bundles"
-        self._verified = root / "verified"
-        for folder in (self._bundles, self._verified):
-            folder.mkdir(parents=True, exist_ok=True)
-
-    def put(self, folder: Path, *, timeout: float = 60.0) -> str:
-        """Copy a bundle into the cache once it has passed every check, and return its digest.
-
-        Raises
-        ------
-        BundleError
-            When it fails a check; the cache is then as before.
-        """
-        bundle = load_bundle(folder)
-        kept = self._bundles / bundle.digest
-        if (self._verified / bundle.digest).exists() and self._is_whole(kept):
-            return bundle.digest
-        with tempfile.TemporaryDirectory(dir=self._root, prefix=".incoming-") as temporary:
-            copy = Path(temporary) / "bundle"
-            copy.mkdir()
-            for name in (SCORERS[bundle.kind].file, *_PARTS, MANIFEST):
-                shutil.copyfile(folder / name, copy / name)
-            if load_bundle(copy).digest != bundle.digest:
-                raise BundleError(f"The bundle {folder} changed while it was copied.")
-            verify_in_child(copy, timeout)
-            if kept.exists():
-                kept.rename(Path(temporary) / "replaced")
-            copy.rename(kept)
-        self._remember(bundle.digest)
-        return bundle.digest
-
-    def switch(self, goal: str, digest: str, version: str) -> None:
-        """Make a cached bundle the current one of its goal.
-
-        Raises
-        ------
-        BundleError
-            When the cache does not hold it whole, or it answers another goal.
-        """
-        bundle = load_bundle(self._bundles / digest)
-        if bundle.goal != goal:
-            raise BundleError(f"The bundle answers the goal {bundle.goal!r}, not {goal!r}.")
-        target = self.pointer(goal)
-        with tempfile.NamedTemporaryFile(dir=self._root, prefix=".current-", delete=False) as file:
-            file.write(to_bytes({"goal": goal, "digest": digest, "version": version}))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(target)
-
-    def pointer(self, goal: str) -> Path:
-        """Return the file that names the current bundle of a goal; a change of it is a change of champion."""
-        if not goal or not all(character.isalnum() or character in "_-" for character in goal):
-            raise BundleError(f"A goal's name has letters, digits, '_' and '-' only. Got {goal!r} instead.")
-        return self._root / f"CURRENT.{goal}"
-
-    def current(self, goal: str) -> Current | None:
-        """Return what the goal is answered with, or None when nothing has been promoted.
-
-        Raises
-        ------
-        BundleError
-            When the pointer can not be read.
-        """
-        path = self.pointer(goal)
-        try:
-            pointer = read_json(path.read_bytes())
-            digest, version = str(pointer["digest"]), str(pointer["version"])
-        except FileNotFoundError:
-            return None
-        except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"{path} can not be read: {error!r}.") from error
-        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
-            raise BundleError(f"{path} names no bundle.")
-        return Current(goal, digest, version, self._bundles / digest)
-
-    def goals(self) -> tuple[str, ...]:
-        """Return the goals that have a current bundle, in order."""
-        return tuple(sorted(path.name.removeprefix("CURRENT.") for path in self._root.glob("CURRENT.*")))
-
-    def load(self, current: Current, *, timeout: float = 60.0) -> Bundle:
-        """Return a bundle of the cache; its check in a child process is done once and remembered.
-
-        What is remembered is the digest, and the files are hashed against it each time: these very bytes passed.
-
-        Raises
-        ------
-        BundleError
-            When it is damaged.
-        """
-        bundle = load_bundle(current.folder)
-        if bundle.digest != current.digest:
-            raise BundleError(f"The folder {current.folder} holds another bundle: {bundle.digest}.")
-        if not (self._verified / current.digest).exists():
-            verify_in_child(current.folder, timeout)
-            self._remember(current.digest)
-        return bundle
-
-    def _is_whole(self, folder: Path) -> bool:
-        try:
-            return load_bundle(folder).digest == folder.name
-        except BundleError:
-            return False
-
-    def _remember(self, digest: str) -> None:
-        (self._verified / digest).touch()
 
 
 def _parse(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:

@@ -15,7 +15,7 @@ from features.agreement import Agreement
 from features.catalogue import catalogue
 from features.intake.rows import RowParser
 from features.ledger import Ledger, now_micros
-from models.bundle import BundleCache
+from models.bundle_cache import BundleCache
 from serving import problems
 from serving.authorisation import Authentication
 from serving.border import Border

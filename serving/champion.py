@@ -12,7 +12,8 @@ from types import MappingProxyType
 from features.agreement import Agreement
 from features.catalogue import Catalogue
 from features.errors import BundleError, UnknownError
-from models.bundle import Bundle, BundleCache, Current
+from models.bundle import Bundle
+from models.bundle_cache import BundleCache, Current
 from models.explain import Explainer
 
 _LOG = logging.getLogger("smarketing.serving")

@@ -58,7 +58,7 @@ _KINDS = MappingProxyType(
         503: ("unavailable", "The service can not answer now"),
     }
 )
-"""Status -> the end of the problem's type, and its title. Our own words: the phrases of HTTP change with its editions."""
+"""Status -> the end of the problem's type, and its title: our own words, since the phrases of HTTP change over time."""
 
 _RETRYABLE = frozenset({409, 429, 500, 503})
 

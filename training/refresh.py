@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import BundleError, SmarketingError, StoreError, UnknownError
-from models.bundle import BundleCache, Current
+from models.bundle_cache import BundleCache, Current
 from training.registry import Registered, Registry
 
 LOG = logging.getLogger("smarketing.refresh")

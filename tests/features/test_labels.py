@@ -37,7 +37,8 @@ class Market:
     ) -> None:
         cycle = cycle or f"{account}:new:1"
         row: dict[str, object] = {
-            "change_id": f"s{len(self.stages)}", "account_id": account, "cycle_id": cycle, "kind": "new", "stage": stage,
+            "change_id": f"s{len(self.stages)}", "account_id": account, "cycle_id": cycle, "kind": "new",
+            "stage": stage,
             "occurred_at": day(on), "known_at": day(on if known is None else known),
         }  # fmt: skip
         self.stages.append(row)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from features.errors import BundleError
-from models.bundle import BundleCache, Current, load_bundle, save_bundle, verify_in_child
+from models.bundle import load_bundle, save_bundle, verify_in_child
+from models.bundle_cache import BundleCache, Current
 from models.bundle_files import digest_of, sha256, to_bytes
 from models.encoding import Encoding
 from tests.models.conftest import CATALOGUE, background_of, save

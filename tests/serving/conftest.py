@@ -21,7 +21,8 @@ from features.ledger import Ledger
 from features.offline import evaluate
 from features.relations import build
 from models.background import fit_background
-from models.bundle import BundleCache, save_bundle
+from models.bundle import save_bundle
+from models.bundle_cache import BundleCache
 from models.calibration import Platt, fit_platt
 from models.encoding import Encoding
 from models.ladder import FittedRung, cross_fit

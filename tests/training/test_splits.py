@@ -24,8 +24,8 @@ def matrix(rows):
     return account, as_of, np.array([row[2] for row in rows], dtype=np.int8)
 
 
-def micros(*parts):
-    return int(datetime(*parts, tzinfo=UTC).timestamp() * 1_000_000)
+def micros(year: int, month: int, day: int, hour: int = 0) -> int:
+    return int(datetime(year, month, day, hour, tzinfo=UTC).timestamp() * 1_000_000)
 
 
 @given(rows=ROWS, test_day=st.integers(0, 200), embargo=st.integers(0, 60))

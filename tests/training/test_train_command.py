@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from features.ledger import Ledger
-from models.bundle import BundleCache
+from models.bundle_cache import BundleCache
 from smarketing import app
 from training.config import load_config
 from training.dataset import build_dataset
@@ -63,9 +63,10 @@ def test_training_makes_a_champion_that_the_cache_and_the_registry_share(market,
 def test_the_cache_holds_the_bytes_of_the_registry(market, first, tmp_path):
     registry = Registry.beside(str(market))
     fetched = registry.fetch(registry.champions()[0], tmp_path / "fetched")
-    cached = BundleCache(market.with_name("smarketing.bundles")).current("sql_30d").folder
+    cached = BundleCache(market.with_name("smarketing.bundles")).current("sql_30d")
+    assert cached is not None
     assert {path.name: path.read_bytes() for path in fetched.iterdir()} == {
-        path.name: path.read_bytes() for path in cached.iterdir()
+        path.name: path.read_bytes() for path in cached.folder.iterdir()
     }
 
 

@@ -40,7 +40,7 @@ def train(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
     from features.ledger import Ledger, now_micros
-    from models.bundle import BundleCache
+    from models.bundle_cache import BundleCache
     from training.config import load_config
     from training.dataset import build_dataset
     from training.record import record_of
