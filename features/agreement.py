@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,14 @@ class Stages:
     order: tuple[str, ...]
     implicit_first: str
     terminal: tuple[str, ...]
+
+    def position(self, stage: str) -> int:
+        """Return the index of a stage among the order followed by the terminal stages."""
+        return self._positions[stage]
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {stage: index for index, stage in enumerate((*self.order, *self.terminal))}
 
 
 @dataclass(frozen=True)

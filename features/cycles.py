@@ -16,28 +16,29 @@ from features.agreement import Stages
 from features.intervals import segments
 
 
-class StageRow(NamedTuple):
-    """A stage change, a state of a deal, or an inbound touch, with the time over which the ledger shows it.
-
-    `stage` is the stage entered, or ``deal``/``won``/``lost`` for a deal; `deal_id` is None for stage changes.
-    """
-
-    cycle_id: str
-    occurred_at: int
-    stage: str
-    row_id: str
-    deal_id: str | None
-    valid_from: int
-    valid_until: int
-
-
 class Change(NamedTuple):
-    """One change of a cycle, in the cycle's order."""
+    """One change of a cycle; changes sort in the cycle's order.
+
+    `position` is that of the stage among the agreement's order and terminal stages; `row_id` is the change's or deal's.
+    """
 
     occurred_at: int
     position: int
     row_id: str
     stage: str
+
+
+class StageRow(NamedTuple):
+    """A stage change or a state of a deal, with the time over which the ledger shows it.
+
+    For a deal, the stage of `change` is ``deal``, ``won`` or ``lost``.
+    """
+
+    cycle_id: str
+    change: Change
+    is_deal: bool
+    valid_from: int
+    valid_until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,24 +147,21 @@ def changes(
     dict of str to list of Change
         Cycles in the order of their first change, ties by id; changes in order.
     """
-    position = {stage: index for index, stage in enumerate((*stages.order, *stages.terminal))}
     logs: dict[str, list[Change]] = {}
-    deals: dict[str, list[StageRow]] = {}
-    for row in rows:
-        if row.deal_id is not None:
-            deals.setdefault(row.cycle_id, []).append(row)
-        if row.stage != "lost" or row.deal_id is None:
-            logs.setdefault(row.cycle_id, []).append(
-                Change(row.occurred_at, position[row.stage], row.row_id, row.stage)
-            )
+    deals: dict[str, list[Change]] = {}
+    for cycle_id, change, is_deal, _, _ in rows:
+        if is_deal:
+            deals.setdefault(cycle_id, []).append(change)
+        if change.stage != "lost" or not is_deal:
+            logs.setdefault(cycle_id, []).append(change)
     for cycle_id, states in deals.items():
-        for moment in _all_lost(states):
-            logs.setdefault(cycle_id, []).append(Change(moment[0], position["lost"], moment[1], "lost"))
-    ordered = sorted(
-        ((cycle_id, sorted(log)) for cycle_id, log in logs.items()), key=lambda item: (item[1][0][0], item[0])
-    )
+        if lost := _all_lost(states):
+            logs.setdefault(cycle_id, []).extend(lost)
+    for log in logs.values():
+        log.sort()
+    ordered = sorted(logs.items(), key=lambda item: (item[1][0].occurred_at, item[0]))
     if stages.implicit_first and first_inbound is not None:
-        lead = Change(first_inbound, position[stages.implicit_first], "", stages.implicit_first)
+        lead = Change(first_inbound, stages.position(stages.implicit_first), "", stages.implicit_first)
         if not ordered:
             ordered = [(first_cycle_id, [lead])]
         elif first_inbound < ordered[0][1][0].occurred_at:
@@ -171,15 +169,17 @@ def changes(
     return dict(ordered)
 
 
-def _all_lost(states: list[StageRow]) -> list[tuple[int, str]]:
-    """Return (moment, deal_id) of every lost row at which all deals of the cycle known by then are lost."""
-    found: list[tuple[int, str]] = []
+def _all_lost(states: list[Change]) -> list[Change]:
+    """Return every lost row at which all deals of the cycle known by then are lost."""
+    if all(change.stage != "lost" for change in states):
+        return []
+    found: list[Change] = []
     current: dict[str, str] = {}
-    for moment, rows in groupby(sorted(states, key=lambda row: row.occurred_at), key=lambda row: row.occurred_at):
+    for _, rows in groupby(sorted(states), key=lambda change: change.occurred_at):
         now = list(rows)
-        current |= {row.deal_id or "": row.stage for row in now}
+        current |= {change.row_id: change.stage for change in now}
         if all(stage == "lost" for stage in current.values()):
-            found += [(moment, row.row_id) for row in now if row.stage == "lost"]
+            found += [change for change in now if change.stage == "lost"]
     return found
 
 

@@ -82,15 +82,32 @@ def latest_spans(
     kept = np.flatnonzero(valid_from < valid_until)
     ranked = np.lexsort((*(column[kept] for column in reversed(order)), key[kept]))
     rows = kept[ranked]
-    found: list[tuple[int, int, int]] = []
-    starts, ends, numbers = valid_from[rows].tolist(), valid_until[rows].tolist(), rows.tolist()
-    for _, begin, stop in groups(key[rows]):
-        spans = list(zip(starts[begin:stop], ends[begin:stop], strict=True))
-        for start, end, visible in segments(spans):
-            top = numbers[begin + visible[-1]]
-            if found and found[-1][0] == top and found[-1][2] == start:
-                found[-1] = (top, found[-1][1], end)
-            else:
-                found.append((top, start, end))
-    table = np.array(found, dtype=np.int64).reshape(-1, 3)
-    return table[:, 0], table[:, 1], table[:, 2]
+    # Nearly every key has one row, which is on top while it is valid; only the others have to be swept.
+    again = key[rows[1:]] == key[rows[:-1]]
+    shared = np.concatenate((again, [False])) | np.concatenate(([False], again))
+    alone, contested = rows[~shared[: len(rows)]], rows[shared[: len(rows)]]
+    found: list[Triple] = []
+    starts, ends, numbers = valid_from[contested].tolist(), valid_until[contested].tolist(), contested.tolist()
+    for _, begin, stop in groups(key[contested]):
+        found += _swept(numbers[begin:stop], list(zip(starts[begin:stop], ends[begin:stop], strict=True)))
+    swept = np.array(found, dtype=np.int64).reshape(-1, 3)
+    row = np.concatenate((alone, swept[:, 0]))
+    start = np.concatenate((valid_from[alone], swept[:, 1]))
+    end = np.concatenate((valid_until[alone], swept[:, 2]))
+    in_order = np.lexsort((start, key[row]))
+    return row[in_order], start[in_order], end[in_order]
+
+
+Triple = tuple[int, int, int]
+
+
+def _swept(numbers: Sequence[int], spans: Sequence[Span]) -> list[Triple]:
+    """Return (number, start, end) of the stretches over which each of some rows, the later the higher, is on top."""
+    found: list[Triple] = []
+    for start, end, visible in segments(spans):
+        top = numbers[visible[-1]]
+        if found and found[-1][0] == top and found[-1][2] == start:
+            found[-1] = (top, found[-1][1], end)
+        else:
+            found.append((top, start, end))
+    return found

@@ -172,7 +172,9 @@ def _outcomes(
     goal: Goal,
     data_until: int,
 ) -> _Outcomes:
-    rows = gather_stage_rows(tables["stage_changes"], codes["stage_changes"], tables["deals"], codes["deals"])
+    rows = gather_stage_rows(
+        tables["stage_changes"], codes["stage_changes"], tables["deals"], codes["deals"], agreement.stages
+    )
     first = first_inbound(relations.tables["touches"]) if goal.kind == "new" else {}
     logs: dict[int, dict[str, list[Change]]] = {}
     for account in {account for account, kind in rows if kind == goal.kind} | set(first):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.algebra import RELATIONS, Atom, Count, Decayed, Distinct, Latest, Mean, Recency, Sum
+from features.algebra import RELATIONS, Atom, Count, Decayed, Distinct, Latest, Mean, Recency, Sum, Where
 from features.catalogue import Catalogue
 from features.offline_sql import Codes, Grouped, Single, codes, columns, queries, seen
 from features.plan import is_text, plan
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import duckdb
 
 Floats = npt.NDArray[np.float64]
+_Passing = dict[Where, npt.NDArray[np.bool_]]
 
 CELLS_PER_PART = 16_000_000
 """Pairs times features computed at once; bounds the memory, whatever the number of pairs."""
@@ -46,12 +47,19 @@ def evaluate(
         In the order of the pairs, a column per feature in catalogue order: float64 with NaN for missing, or text with
         null for missing.
     """
-    parts = list(evaluate_parts(relations, account_ids, as_of, catalogue))
-    if not parts:
-        return _schema(catalogue).empty_table()
-    order = np.concatenate([rows for rows, _ in parts])
-    table = pa.concat_tables([part for _, part in parts])
-    return table if (np.diff(order) > 0).all() else table.take(np.argsort(order))
+    numbers = {feature.name: np.empty(len(as_of)) for feature in catalogue.features if feature.dtype != "category"}
+    texts = {
+        feature.name: np.empty(len(as_of), object) for feature in catalogue.features if feature.dtype == "category"
+    }
+    for rows, part in evaluate_parts(relations, account_ids, as_of, catalogue):
+        for name, column in numbers.items():
+            column[rows] = part[name].to_numpy()
+        for name, words in texts.items():
+            words[rows] = part[name].to_numpy()
+    columns = [
+        pa.array(texts[name], pa.string()) if name in texts else pa.array(numbers[name]) for name in catalogue.names
+    ]
+    return pa.table(columns, schema=_schema(catalogue))
 
 
 def evaluate_parts(
@@ -59,12 +67,13 @@ def evaluate_parts(
 ) -> Iterator[tuple[npt.NDArray[np.int64], pa.Table]]:
     """Yield (rows, features) of a part of the pairs at a time, for results that do not fit in memory.
 
-    Pairs are taken in the order of their accounts; `rows` says which of the given pairs a part holds.
+    Pairs are taken in the order of their accounts; `rows` says which of the given pairs a part holds. The memory of a
+    part is used again for the next: write it, or copy it, before asking for that.
     """
     account = _codes_of(relations, account_ids)
     order = np.argsort(account, kind="stable")
-    size = max(CELLS_PER_PART // max(len(catalogue.features), 1), 1)
-    with _Engine(relations, catalogue) as engine:
+    size = min(max(CELLS_PER_PART // max(len(catalogue.features), 1), 1), len(order))
+    with _Engine(relations, catalogue, size) as engine:
         for begin in range(0, len(order), size):
             rows = order[begin : begin + size]
             yield rows, engine.evaluate(account[rows], np.asarray(as_of, dtype=np.int64)[rows])
@@ -79,16 +88,20 @@ def _codes_of(relations: Relations, account_ids: Sequence[str] | pa.Array) -> np
 class _Engine:
     """A DuckDB connection with the relations, their texts replaced by integers."""
 
-    def __init__(self, relations: Relations, catalogue: Catalogue) -> None:
+    def __init__(self, relations: Relations, catalogue: Catalogue, size: int) -> None:
         import duckdb
 
         self.relations, self.catalogue = relations, catalogue
         self.plan = plan(catalogue)
         self.filters = {name: codes(self.plan.atoms, name) for name in RELATIONS}
         self.grouped, self.single = queries(self.plan.atoms, self.filters)
-        self.rows = {
-            name: _rows(relations.tables[name], name, self.plan.atoms, self.filters[name]) for name in RELATIONS
-        }
+        self.rows: dict[str, pa.Table] = {}
+        self.passing: dict[str, _Passing] = {}
+        for name in RELATIONS:
+            self.rows[name], self.passing[name] = _rows(
+                relations.tables[name], name, self.plan.atoms, self.filters[name]
+            )
+        self.numbers = np.empty((len(self.plan.atoms), size))
         self.connection: duckdb.DuckDBPyConnection = duckdb.connect(":memory:")
         self.connection.register("answers", relations.tables["answers"])
 
@@ -109,7 +122,8 @@ class _Engine:
             self.connection.register(name, rows.slice(first, stop - first))
             statement = seen(name, self.plan.atoms, self.filters[name])
             self.connection.execute(f"CREATE OR REPLACE TEMP TABLE seen_{name} AS {statement}")
-        numbers = np.full((len(self.plan.atoms), len(account)), np.nan)
+        numbers = self.numbers[:, : len(account)]
+        numbers.fill(np.nan)
         texts: dict[int, pa.Array] = {}
         for place, atom in enumerate(self.plan.atoms):
             if isinstance(atom, Count | Sum | Distinct | Decayed):
@@ -133,32 +147,33 @@ class _Engine:
             numbers[place, found["pair"]] = _floats(found[f"c{column}"])
 
     def _spread(self, grouped: Grouped, numbers: Floats, texts: dict[int, pa.Array]) -> None:
-        """Combine, for every atom, the rows of the codes that its filter lets pass.
-
-        Within one code every pair stands once, so that plain indexed addition is exact.
-        """
-        filters = self.filters[grouped.relation]
-        found = self._fetch(grouped.sql(filters))
-        codes_found = _narrow(found["code"])
-        by_code = np.argsort(codes_found, kind="stable")
-        pair = found["pair"][by_code]
-        values = {name: _floats(found[name])[by_code] for name in grouped.parts.values()}
-        edges = codes_found[by_code].searchsorted
+        """Combine, for every atom, the cells that its filter lets pass."""
+        found = self._fetch(grouped.sql)
+        pair, cell = found["pair"], found["cell"]
+        passing = self.passing[grouped.relation]
+        values = {name: _floats(found[name]) for name in grouped.parts.values()}
+        summed = _Summed(pair, cell, numbers.shape[1])
+        for name, wanted in _sums_wanted(grouped).items():
+            members = np.column_stack([passing[where] for where in wanted]).astype(np.float64)
+            sums = summed.over(np.nan_to_num(values[name]), members)
+            for column, places in enumerate(wanted.values()):
+                numbers[places] = sums[:, column]
         for place, atom, names in grouped.atoms:
-            slices = [slice(*edges((code, code + 1))) for code in filters.passing(atom.where)]
-            if isinstance(atom, Count | Sum | Decayed):
-                numbers[place] = _sum(pair, values[names[0]], slices, numbers.shape[1])
-            elif isinstance(atom, Mean):
-                total, number = (_sum(pair, values[name], slices, numbers.shape[1]) for name in names)
-                numbers[place] = np.divide(total, number, out=np.full_like(total, np.nan), where=number > 0)
-            elif isinstance(atom, Recency):
-                for part in slices:
-                    numbers[place, pair[part]] = np.fmin(numbers[place, pair[part]], values[names[0]][part])
-                numbers[place] /= DAY
-            elif isinstance(atom, Latest):
-                for part in slices:
-                    numbers[place, pair[part]] = np.fmax(numbers[place, pair[part]], values[names[0]][part])
-                self._look_up(place, atom, numbers, texts)
+            if isinstance(atom, Mean):
+                number = summed.over(values[names[1]], passing[atom.where].astype(np.float64)[:, None])[:, 0]
+                number[number == 0] = np.nan
+                numbers[place] /= number
+            elif isinstance(atom, Recency | Latest):
+                extreme, start = (np.minimum, np.inf) if isinstance(atom, Recency) else (np.maximum, -np.inf)
+                rows = passing[atom.where][cell] & ~np.isnan(values[names[0]])
+                reached = numbers[place]
+                reached.fill(start)
+                extreme.at(reached, pair[rows], values[names[0]][rows])
+                reached[reached == start] = np.nan
+                if isinstance(atom, Latest):
+                    self._look_up(place, atom, numbers, texts)
+                else:
+                    reached /= DAY
 
     def _look_up(self, place: int, atom: Latest, numbers: Floats, texts: dict[int, pa.Array]) -> None:
         """Replace the line numbers found for a Latest by the column's values there."""
@@ -171,31 +186,58 @@ class _Engine:
             numbers[place] = _floats(values.to_numpy())
 
 
-def _rows(table: pa.Table, relation: str, atoms: Sequence[Atom], filters: Codes) -> pa.Table:
-    """Return a relation with line numbers, and integers for the texts that atoms read."""
+class _Summed:
+    """Sums over the cells of each pair: a sparse matrix of pairs by cells whose shape is worked out once."""
+
+    def __init__(self, pair: npt.NDArray[np.int64], cell: npt.NDArray[np.int64], pairs: int) -> None:
+        from scipy import sparse
+
+        self._shape = (pairs, int(cell.max(initial=-1)) + 1)
+        self._matrix = sparse.csr_matrix((np.arange(len(pair), dtype=np.float64), (pair, cell)), self._shape)
+        self._order = self._matrix.data.astype(np.int64)
+
+    def over(self, values: Floats, members: Floats) -> Floats:
+        """Return, for every pair, the sum of values over its cells times `members`, of shape (n_cells, n_filters)."""
+        self._matrix.data = values[self._order]
+        return np.asarray(self._matrix @ members[: self._shape[1]])
+
+
+def _sums_wanted(grouped: Grouped) -> dict[str, dict[Where, list[int]]]:
+    """Return, per column to be summed, the filters to sum it over and the places of the atoms that want it."""
+    wanted: dict[str, dict[Where, list[int]]] = {}
+    for place, atom, names in grouped.atoms:
+        if not isinstance(atom, Recency | Latest):
+            wanted.setdefault(names[0], {}).setdefault(atom.where, []).append(place)
+    return wanted
+
+
+def _rows(table: pa.Table, relation: str, atoms: Sequence[Atom], filters: Codes) -> tuple[pa.Table, _Passing]:
+    """Return a relation with line numbers, cells, and integers for the texts that atoms read; and which cells pass."""
     rows = table.select(["account", "valid_from", "valid_until", "occurred_at"])
     rows = rows.append_column("line", pa.array(np.arange(table.num_rows)))
+    numbers: dict[str, npt.NDArray[np.int64]] = {}
     for name, values in filters.values.items():
-        code = pc.index_in(table[name], pa.array(values, pa.string())).fill_null(-1)
-        rows = rows.append_column(f"f_{name}", pc.add(code, 1).cast(pa.int32()))
+        code = pc.add(pc.index_in(table[name], pa.array(values, pa.string())).fill_null(-1), 1)
+        rows = rows.append_column(f"f_{name}", code)
+        numbers[name] = code.to_numpy().astype(np.int64)
+    cell = np.zeros(table.num_rows, dtype=np.int64)
+    for name, code in numbers.items():
+        # Kept dense after every column, so that the product of many columns' codes can not overflow.
+        cell = np.unique(cell * (len(filters.values[name]) + 1) + code, return_inverse=True)[1]
+    rows = rows.append_column("cell", pa.array(cell))
     for name in columns(atoms, relation):
         column = table[name]
         if name in RELATIONS[relation]["text"]:
             column = column.combine_chunks().dictionary_encode().indices
         rows = rows.append_column(name, column)
-    return rows
-
-
-def _narrow(code: npt.NDArray[np.int64]) -> npt.NDArray[np.integer]:
-    """Return codes in 16 bits where they fit: numpy sorts those several times faster."""
-    return code.astype(np.int16) if code.max(initial=0) < 2**15 else code
-
-
-def _sum(pair: npt.NDArray[np.int64], values: Floats, slices: Sequence[slice], size: int) -> Floats:
-    total = np.zeros(size)
-    for part in slices:
-        total[pair[part]] += np.nan_to_num(values[part])
-    return total
+    example = np.zeros(int(cell.max(initial=-1)) + 1, dtype=np.int64)
+    example[cell] = np.arange(len(cell))
+    passing = {}
+    for where in {atom.where for atom in atoms if atom.of == relation}:
+        passing[where] = np.ones(len(example), dtype=bool)
+        for name, wanted in filters.wanted(where).items():
+            passing[where] &= np.isin(numbers[name][example], wanted)
+    return rows, passing
 
 
 def _floats(values: npt.ArrayLike) -> Floats:

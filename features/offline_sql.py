@@ -8,9 +8,9 @@ For each relation, ``seen_<relation>`` holds one row for every pair and row visi
 (microseconds from ``occurred_at`` to ``as_of``), ``line`` (the row's number, ascending in time) and the
 columns that atoms read.
 
-Filters are not evaluated row by row and feature by feature: rows are summed per pair and value of the columns that a
-filter reads, and every filter over the same columns then adds up the values it lets pass. With some hundred features
-that is several times cheaper than a CASE for each.
+Filters are not evaluated row by row and feature by feature. Rows that no filter tells apart share a *cell*, as they do
+online; rows are summed per pair and cell, and every filter then adds up the cells it lets pass. With some hundred
+features that is several times cheaper than a CASE for each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 
 from features.algebra import (
     LOOKBACK_DAYS,
@@ -40,8 +39,6 @@ from features.algebra import (
 )
 from features.schema import DAY
 
-_FEW = 4
-
 _MICROS = f"{DAY}.0e0"
 _HOURS = f"{DAY // 24}.0e0"
 
@@ -58,43 +55,24 @@ class Codes:
 
     values: Mapping[str, tuple[str, ...]]
 
+    def wanted(self, where: Where) -> dict[str, list[int]]:
+        """Return, per column of a filter, the codes it lets pass."""
+        return {name: sorted(self.values[name].index(value) + 1 for value in texts) for name, texts in where.terms}
+
     def condition(self, where: Where) -> str:
         """Return a filter as SQL over the columns ``f_<name>``; empty when everything passes."""
-        terms = []
-        for name, wanted in where.terms:
-            numbers = sorted(self.values[name].index(value) + 1 for value in wanted)
-            terms.append(f"f_{name} IN ({', '.join(map(str, numbers))})")
-        return " AND ".join(terms)
-
-    def combined(self, columns: Sequence[str]) -> str:
-        """Return one integer for the codes of several columns, as SQL."""
-        expression = "0"
-        for name in columns:
-            expression = f"({expression} * {len(self.values[name]) + 1} + f_{name})"
-        return expression
-
-    def passing(self, where: Where) -> tuple[int, ...]:
-        """Return the combined codes, over the filter's own columns, that it lets pass."""
-        choices = [[self.values[name].index(value) + 1 for value in wanted] for name, wanted in where.terms]
-        sizes = [len(self.values[name]) + 1 for name in where.columns()]
-        found = []
-        for chosen in product(*choices):
-            code = 0
-            for size, number in zip(sizes, chosen, strict=True):
-                code = code * size + number
-            found.append(code)
-        return tuple(found)
+        return " AND ".join(
+            f"f_{name} IN ({', '.join(map(str, numbers))})" for name, numbers in self.wanted(where).items()
+        )
 
 
 @dataclass
 class Grouped:
-    """A query with a row per pair and combined code: columns ``pair``, ``code``, ``c0``, ``c1``, ...
+    """A query with a row per pair and cell: columns ``pair``, ``cell``, ``c0``, ``c1``, ...
 
     Parameters
     ----------
     relation : str
-    columns : tuple of str
-        The filter columns that are combined.
     parts : dict of str to str
         Aggregate to the name of its column.
     atoms : list of (int, Atom, tuple of str)
@@ -102,7 +80,6 @@ class Grouped:
     """
 
     relation: str
-    columns: tuple[str, ...]
     parts: dict[str, str] = field(default_factory=dict)
     atoms: list[tuple[int, Atom, tuple[str, ...]]] = field(default_factory=list)
 
@@ -111,28 +88,11 @@ class Grouped:
         names = tuple(self.parts.setdefault(part, f"c{len(self.parts)}") for part in _aggregates(atom))
         self.atoms.append((place, atom, names))
 
-    def sql(self, filters: Codes) -> str:
-        """Return the query."""
-        picked = "".join(f", {part} AS {name}" for part, name in self.parts.items())
-        kept = " AND ".join(filter(None, (self._passing(filters), self._window())))
-        return (
-            f"SELECT pair, {filters.combined(self.columns)} AS code{picked} FROM seen_{self.relation} "
-            f"{f'WHERE {kept} ' if kept else ''}GROUP BY pair, code"
-        )
-
-    def _passing(self, filters: Codes) -> str:
-        """Return a condition that keeps the rows some atom's filter lets pass, as long as it is a short one."""
-        wheres = list(dict.fromkeys(atom.where for _, atom, _ in self.atoms))
-        if not self.columns:
-            return ""
-        if len(wheres) <= _FEW:
-            return f"({' OR '.join(f'({filters.condition(where)})' for where in wheres)})"
-        return f"({' OR '.join(f'f_{name} > 0' for name in self.columns)})"
-
-    def _window(self) -> str:
-        """Return the window that all atoms share, if they do."""
-        windows = {_within(atom) for _, atom, _ in self.atoms}
-        return windows.pop() if len(windows) == 1 else ""
+    @property
+    def sql(self) -> str:
+        """The query."""
+        picked = ", ".join(f"{part} AS {name}" for part, name in self.parts.items())
+        return f"SELECT pair, cell, {picked} FROM seen_{self.relation} GROUP BY pair, cell"
 
 
 @dataclass(frozen=True)
@@ -141,6 +101,11 @@ class Single:
 
     sql: str
     places: tuple[int, ...]
+
+
+def is_grouped(atom: Atom) -> bool:
+    """Tell whether an atom follows from sums, minima and maxima per pair and cell."""
+    return not isinstance(atom, Distinct | TopShare | Gap | Waiting | Cadence)
 
 
 def codes(atoms: Iterable[Atom], relation: str) -> Codes:
@@ -168,16 +133,13 @@ def columns(atoms: Iterable[Atom], relation: str) -> list[str]:
 def seen(relation: str, atoms: Sequence[Atom], filters: Codes) -> str:
     """Return the query behind ``seen_<relation>``: the range join of pairs with the relation's rows."""
     lookback = f" AND r.occurred_at > p.as_of - {LOOKBACK_DAYS * DAY}" if relation == "touches" else ""
-    picked = [f"r.f_{name}" for name in filters.values]
+    compared = {name for atom in atoms if atom.of == relation and not is_grouped(atom) for name in atom.where.columns()}
+    picked = [f"r.f_{name}" for name in filters.values if name in compared]
     for name in columns(atoms, relation):
         picked.append(f"p.as_of - r.{name} AS {name}_age" if name in RELATIONS[relation]["time"] else f"r.{name}")
-    for half_life in sorted(
-        {atom.half_life_days for atom in atoms if isinstance(atom, Decayed) and atom.of == relation}
-    ):
-        picked.append(f"EXP((p.as_of - r.occurred_at) * {_rate(half_life)}) AS {_weight(half_life)}")
     more = "".join(f", {column}" for column in picked)
     return (
-        f"SELECT p.pair, p.as_of, p.as_of - r.occurred_at AS age, r.line{more} FROM pairs p JOIN {relation} r "
+        f"SELECT p.pair, p.as_of, p.as_of - r.occurred_at AS age, r.line, r.cell{more} FROM pairs p JOIN {relation} r "
         f"ON r.account = p.account AND r.valid_from <= p.as_of AND p.as_of < r.valid_until{lookback}"
     )
 
@@ -192,7 +154,7 @@ def queries(atoms: Sequence[Atom], filters: Mapping[str, Codes]) -> tuple[list[G
     filters : mapping of str to Codes
         Per relation.
     """
-    grouped: dict[tuple[str, tuple[str, ...]], Grouped] = {}
+    grouped: dict[str, Grouped] = {}
     told_apart: dict[tuple[str, Where, str], list[tuple[int, Distinct | TopShare]]] = {}
     single: list[Single] = []
     for place, atom in enumerate(atoms):
@@ -203,8 +165,7 @@ def queries(atoms: Sequence[Atom], filters: Mapping[str, Codes]) -> tuple[list[G
         elif isinstance(atom, Cadence):
             single.append(_cadence(place, atom, filters[atom.of]))
         else:
-            key = (atom.of, atom.where.columns())
-            grouped.setdefault(key, Grouped(*key)).add(place, atom)
+            grouped.setdefault(atom.of, Grouped(atom.of)).add(place, atom)
     for (relation, where, column), group in told_apart.items():
         single.append(_values(relation, where, column, group, filters[relation]))
     return list(grouped.values()), single
@@ -216,7 +177,7 @@ def _aggregates(atom: Atom) -> tuple[str, ...]:
     if isinstance(atom, Count):
         return (f"COUNT({_when(within, '1')})",)
     if isinstance(atom, Decayed):
-        return (f"SUM({_weight(atom.half_life_days)})",)
+        return (f"SUM(EXP(age * ({-math.log(2) / (atom.half_life_days * DAY)!r})))",)
     if isinstance(atom, Recency):
         age = "age" if atom.at == "occurred_at" else f"{atom.at}_age"
         return (f"MIN({_when(within, age)})",)
@@ -294,11 +255,3 @@ def _within(atom: Atom) -> str:
 
 def _when(condition: str, then: str) -> str:
     return f"CASE WHEN {condition} THEN {then} END" if condition else then
-
-
-def _rate(half_life: float) -> str:
-    return f"({-math.log(2) / (half_life * DAY)!r})"
-
-
-def _weight(half_life: float) -> str:
-    return f"w_{half_life!r}".replace(".", "_")

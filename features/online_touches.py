@@ -12,13 +12,27 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from features.algebra import LOOKBACK_DAYS, Atom, Count, Decayed, Distinct, Recency, Sum, TopShare, Where, window_days
+from features.algebra import (
+    LOOKBACK_DAYS,
+    Atom,
+    Count,
+    Decayed,
+    Distinct,
+    Latest,
+    Recency,
+    Sum,
+    TopShare,
+    Where,
+    window_days,
+)
 from features.online_picked import Picked, first_answers
 from features.schema import DAY, FOREVER
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Cut = Callable[[str], dict[str, np.ndarray]]
+
+_TALLIED = (Distinct, TopShare)
 
 
 class TouchesPlan:
@@ -35,7 +49,7 @@ class TouchesPlan:
         windows: dict[int, int] = {LOOKBACK_DAYS: 0}
         half_lives: dict[float, int] = {}
         counts, decays, recencies = [], [], []
-        self.others: dict[tuple[Where, str | None, bool], list[tuple[int, Atom]]] = {}
+        self.others: dict[tuple[Where, str | None, bool, bool], list[tuple[int, Atom]]] = {}
         for place, atom in atoms:
             if isinstance(atom, Count):
                 column = windows.setdefault(int(window_days(atom) or 0), len(windows))
@@ -46,7 +60,8 @@ class TouchesPlan:
             elif isinstance(atom, Recency):
                 recencies.append((place, filters.setdefault(atom.where, len(filters)), int(window_days(atom) or 0)))
             else:
-                key = (atom.where, getattr(atom, "column", None), isinstance(atom, Distinct | TopShare))
+                # Atoms share their rows where they agree on which values count as given.
+                key = (atom.where, getattr(atom, "column", None), isinstance(atom, Latest), isinstance(atom, _TALLIED))
                 self.others.setdefault(key, []).append((place, atom))
         self.filters = tuple(filters)
         self.windows = np.array(list(windows), dtype=np.int64) * DAY
@@ -128,7 +143,7 @@ class _View:
             for cell, values in enumerate(distinct):
                 self.is_member[index, cell] = all(values[column] in allowed for column, allowed in terms)
         self.members = self.is_member.astype(np.float64)
-        picked = [Picked(where, column, atoms, rows) for (where, column, _), atoms in plan.others.items()]
+        picked = [Picked(where, column, atoms, rows) for (where, column, *_), atoms in plan.others.items()]
         self.picked = [one for one in picked if one]
         self.answers = answers
         self.first_answer = first_answers(answers, len(self.occurred)) if settled else None

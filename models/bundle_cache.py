@@ -40,14 +40,25 @@ class BundleCache:
     ----------
     root : Path
         Made when it does not exist.
+
+    Raises
+    ------
+    BundleError
+        When the folder can not be made.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._bundles = root / "bundles"
         self._verified = root / "verified"
-        for folder in (self._bundles, self._verified):
-            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in (self._bundles, self._verified):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BundleError(
+                f"The folder of models {str(root)!r} can not be made: {error.strerror}.",
+                hint="Name another: --cache or SMARKETING_CACHE.",
+            ) from error
 
     def put(self, folder: Path, *, timeout: float = 60.0) -> str:
         """Copy a bundle into the cache once it has passed every check, and return its digest.
@@ -113,7 +124,7 @@ class BundleCache:
             digest, version = str(pointer["digest"]), str(pointer["version"])
         except FileNotFoundError:
             return None
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OSError) as error:
             raise BundleError(f"{path} can not be read: {error!r}.") from error
         if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
             raise BundleError(f"{path} names no bundle.")

@@ -77,10 +77,13 @@ def check(settings: Settings) -> None:
     ------
     AgreementError
         When the agreement can not be used.
+    BundleError
+        When the folder of models can not be used.
     StoreError
         When the store, or the file of API keys, can not be used.
     """
     catalogue(Agreement.load(settings.agreement))
+    BundleCache(settings.cache)
     if settings.keys_file.exists() or settings.api_key is not None:
         _keys(settings, now_micros)
     with Ledger.open(settings.store) as ledger:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ _LOG = logging.getLogger("smarketing.serving")
 
 REFUSED = "bundle_refused"
 CHANGED = "catalogue_changed"
+
+_RETRY_SECONDS = 60.0
+"""Pause before a refused model is tried again: a full disk or a busy machine passes, and files can be mended."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,10 @@ class _Seen:
 
     current: Current
     refused: str | None
+
+
+_Signature = tuple[tuple[int, int] | None, ...]
+"""Time and inode of the pointer of every goal; None where there is none."""
 
 
 class Champions:
@@ -95,11 +103,11 @@ class Champions:
                 self._refuse(Current(goal, "", "", Path()), REFUSED, error)
                 continue
             seen = self._seen.get(goal)
-            if current is None or (seen is not None and seen.current == current):
+            if current is None or seen == _Seen(current, None):
                 continue
             try:
                 champion = self._load(current)
-            except BundleError as error:
+            except (BundleError, OSError) as error:
                 self._refuse(current, REFUSED, error)
             except UnknownError as error:
                 self._refuse(current, CHANGED, error)
@@ -110,12 +118,15 @@ class Champions:
 
     async def watch(self, seconds: float) -> None:
         """Look at the cache every so many seconds, for ever, and refresh when a pointer has changed."""
-        signature = await asyncio.to_thread(self._signature)
+        # Nothing is known at first: a pointer may have changed since the refresh that came before the watch.
+        signature: _Signature | None = None
+        tried = time.monotonic()
         while True:
             await asyncio.sleep(seconds)
             found = await asyncio.to_thread(self._signature)
-            if found != signature:
-                signature = found
+            is_refused = any(seen.refused is not None for seen in self._seen.values())
+            if found != signature or (is_refused and time.monotonic() >= tried + _RETRY_SECONDS):
+                signature, tried = found, time.monotonic()
                 await asyncio.to_thread(self.refresh)
 
     def _load(self, current: Current) -> Champion:
@@ -133,7 +144,7 @@ class Champions:
             _LOG.error("Model %s of %s is refused: %s", current.version or "?", current.goal, error)
         self._seen = MappingProxyType({**self._seen, current.goal: seen})
 
-    def _signature(self) -> tuple[tuple[int, int] | None, ...]:
+    def _signature(self) -> _Signature:
         found: list[tuple[int, int] | None] = []
         for goal in self._goals:
             try:

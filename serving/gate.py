@@ -88,7 +88,8 @@ class Gate:
         try:
             orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            if "recursion" in error.msg.lower():
+            # orjson stops at a depth of its own, and tells it by its words alone.
+            if "limit" in error.msg.lower():
                 raise self._too_deep() from None
             raise RequestError(400, f"The body is not JSON: line {error.lineno}, column {error.colno}.") from None
         if _deeper_than(self.max_depth, body):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import orjson
 
 from features.errors import RowError
 from features.intake.rows import Row, RowParser
@@ -121,5 +120,6 @@ class Intake:
             code=refusal.code,
             value="" if hashed is None else str(hashed)[:200],
             reason=str(self._parser.hash_emails(refusal.message)),
-            raw=orjson.dumps(self._parser.hash_emails(raw)).decode(),
+            # Not orjson: a row may be refused for a whole number that it can not write.
+            raw=json.dumps(self._parser.hash_emails(raw), ensure_ascii=False),
         )

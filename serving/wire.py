@@ -11,6 +11,8 @@ from features.intake.rows import camel_case
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""The years 1 to 9999 in microseconds: what can be written again."""
 
 
 def rfc3339(micros: int | None) -> str | None:
@@ -41,9 +43,7 @@ def moment(value: object) -> int:
     """
     allowed = "a time must be RFC 3339 text with an offset, such as 2026-11-21T09:00:00Z, or milliseconds since 1970"
     if isinstance(value, int) and not isinstance(value, bool):
-        if not -62_135_596_800_000 <= value <= 253_402_300_799_999:
-            raise ValueError(f"{allowed}, within the years 1 to 9999")
-        return value * 1000
+        return _bounded(value * 1000, allowed)
     if not isinstance(value, str) or len(value) > 40:
         raise ValueError(allowed)
     try:
@@ -52,7 +52,13 @@ def moment(value: object) -> int:
         raise ValueError(allowed) from None
     if read.tzinfo is None:
         raise ValueError(f"{allowed}; the offset is missing")
-    return (read - _EPOCH) // _MICROSECOND
+    return _bounded((read - _EPOCH) // _MICROSECOND, allowed)
+
+
+def _bounded(micros: int, allowed: str) -> int:
+    if not _FIRST <= micros <= _LAST:
+        raise ValueError(f"{allowed}, within the years 1 to 9999 in UTC")
+    return micros
 
 
 Moment = Annotated[int, BeforeValidator(moment), WithJsonSchema({"type": "string", "format": "date-time"})]

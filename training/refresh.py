@@ -52,6 +52,7 @@ def refresh(registry: Registry, cache: BundleCache) -> Refreshed:
     StoreError
         When the registry does not answer.
     """
+    registry.check()
     switched: list[Registered] = []
     refused: list[str] = []
     for champion in registry.champions():
@@ -95,6 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--once", action="store_true", help="look once and end")
     told = parser.parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # It reports every retry; this module says once that the registry is silent.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     registry, cache = Registry.beside(told.store), BundleCache(told.cache)
     if told.once:
         try:

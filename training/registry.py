@@ -118,13 +118,19 @@ class Registry:
         return cls(f"sqlite:///{folder / 'mlflow.db'}", (folder / "mlartifacts").as_uri())
 
     @property
+    def shown(self) -> str:
+        """The address as people may see it: without a password."""
+        scheme, mark, rest = self.uri.partition("://")
+        return f"{scheme}{mark}{rest.rpartition('@')[2]}"
+
+    @property
     def exists(self) -> bool:
         """Whether there is anything to ask: False for an SQLite file that has not been made yet."""
         path = self.uri.removeprefix("sqlite:///")
         return path == self.uri or Path(path).exists()
 
     def check(self) -> None:
-        """Find out in seconds, before anything is computed, that a registry server is not there.
+        """Find out in seconds, and without MLflow, that a registry server is not there.
 
         Raises
         ------
@@ -133,10 +139,10 @@ class Registry:
         """
         if self.uri.startswith(("http://", "https://")):
             try:
-                with urllib.request.urlopen(f"{self.uri.rstrip('/')}/health", timeout=_PATIENCE):
+                with urllib.request.urlopen(f"{self.shown.rstrip('/')}/health", timeout=_PATIENCE):
                     pass
             except urllib.error.HTTPError:
-                # Some servers have no such page, but this is an answer.
+                # Some servers have no such page, or want the password first: an answer all the same.
                 pass
             except (OSError, ValueError) as error:
                 raise self._silent(error) from error
@@ -246,7 +252,7 @@ class Registry:
 
     def _silent(self, error: Exception) -> StoreError:
         return StoreError(
-            f"The registry at {_shown(self.uri)} did not answer: {_first_line(error)}",
+            f"The registry at {self.shown} did not answer: {_first_line(error)}",
             hint="Check MLFLOW_TRACKING_URI, or that the server runs; scores are served from the cache meanwhile.",
         )
 
@@ -337,12 +343,6 @@ def _requirements() -> list[str]:
     from importlib.metadata import version
 
     return [f"{name}=={version(name)}" for name in ("lightgbm", "mlflow", "numpy", "pandas")]
-
-
-def _shown(uri: str) -> str:
-    # An address may carry a password.
-    scheme, mark, rest = uri.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
 
 
 def _first_line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import queue
 import threading
@@ -25,6 +26,7 @@ _GROUP_ROWS = 20_000
 @dataclass(frozen=True)
 class _Request:
     batch: Batch
+    size: int
     receipt: Future[Receipt] = field(default_factory=Future)
 
 
@@ -51,8 +53,6 @@ class Writer:
         self._closing = threading.Lock()
         self._closed = False
         self._connection = engines.writer.connect()
-        with self._connection.begin():
-            staging.prepare(self._connection)
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
@@ -62,12 +62,17 @@ class Writer:
         Raises
         ------
         StoreError
-            When the store can not be written, or the writer is closed.
+            When the store can not be written, or the writer is closed or left behind in another process.
         """
-        request = _Request(batch)
+        # Measured here: what can not be measured is its sender's mistake, and no reason for the writer to stop.
+        request = _Request(batch, len(batch))
         with self._closing:
             if self._closed:
                 raise StoreError("The ledger is closed; nothing can be appended.")
+            if not self._thread.is_alive():
+                raise StoreError("The ledger was opened before this process was forked. Open it in each process.")
+            if threading.current_thread() is self._thread:
+                raise StoreError("An append can not wait for another one that is made from inside it.")
             self._requests.put(request)
         return request.receipt.result()
 
@@ -80,9 +85,25 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        while group := self._next_group():
-            self._settle(group)
-        self._connection.close()
+        group: list[_Request] = []
+        try:
+            while group := self._next_group():
+                self._settle(group)
+        finally:
+            self._abandon(group)
+            self._connection.close()
+
+    def _abandon(self, group: Sequence[_Request]) -> None:
+        """Answer whoever still waits when the thread ends before its time, so that nobody waits for ever."""
+        with self._closing:
+            self._closed = True
+        waiting: list[_Request | None] = list(group)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                waiting.append(self._requests.get(block=False))
+        for request in waiting:
+            if request is not None and not request.receipt.done():
+                request.receipt.set_exception(StoreError("The writer of the ledger has stopped; open it again."))
 
     def _next_group(self) -> list[_Request]:
         """Wait for an append and return it with all that queue behind it; empty when the writer is to stop."""
@@ -98,7 +119,7 @@ class Writer:
                     self._requests.put(None)
                 break
             group.append(request)
-            size += len(request.batch)
+            size += request.size
         return group
 
     def _settle(self, group: Sequence[_Request]) -> None:
@@ -108,7 +129,7 @@ class Writer:
         """
         try:
             outcomes = self._commit(group)
-        except Exception as error:
+        except BaseException as error:
             if len(group) > 1:
                 for request in group:
                     self._settle([request])
@@ -123,6 +144,8 @@ class Writer:
 
     def _commit(self, group: Sequence[_Request]) -> list[Receipt | Exception]:
         with self._engines.write_lock(), self._connection.begin():
+            if not self.commits:  # only now: who opens a store to read it waits for no writer
+                staging.prepare(self._connection)
             position = Position.read(self._connection)
             before = dataclasses.replace(position)
             if len(group) == 1:
@@ -150,7 +173,7 @@ class Writer:
         savepoint.commit()
         return receipt
 
-    def _translated(self, error: Exception) -> Exception:
+    def _translated(self, error: BaseException) -> BaseException:
         """Return what the sender is told: a failure of the database or the disk is one of the store."""
         if not isinstance(error, sa.exc.SQLAlchemyError | OSError):
             return error

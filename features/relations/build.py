@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.agreement import Agreement
-from features.relations.contacts import contact_spans
+from features.relations.contacts import roles_of
 from features.relations.deals import deal_rows
 from features.relations.facts import attribute_rows, member_rows
 from features.relations.stages import stage_rows
@@ -69,8 +69,8 @@ def build(tables: Tables, agreement: Agreement) -> Relations:
     columns = _account_columns(tables).values()
     account_ids = sorted({value for column in columns for value in column.unique().to_pylist() if value is not None})
     codes = account_codes(tables, account_ids)
-    contacts = contact_spans(tables["attributes"])
-    touches, answers = touch_rows(tables["account_touches"], codes["account_touches"], contacts)
+    roles = roles_of(tables["attributes"])
+    touches, answers = touch_rows(tables["account_touches"], codes["account_touches"], roles)
     return Relations(
         account_ids,
         {
@@ -87,7 +87,7 @@ def build(tables: Tables, agreement: Agreement) -> Relations:
                 agreement,
             ),
             "attributes": attribute_rows(tables["attributes"], codes["attributes"]),
-            "members": member_rows(tables["attributes"], contacts, account_ids),
+            "members": member_rows(tables["attributes"], roles, account_ids),
         },
     )
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -39,20 +38,41 @@ def leading(rows: Sequence[tuple]) -> dict[str, pa.Array]:  # type: ignore[type-
     }
 
 
-def latest_facts(
-    facts: pa.Table, owner: Sequence[int] | None = None
-) -> Iterator[tuple[Any, str, str | None, tuple[int, int, int]]]:
-    """Yield (owner, field, value, (start, end, occurred_at)) while each fact is the latest of its owner and field."""
+def latest_facts(facts: pa.Table) -> tuple[pa.Table, Ints, Ints]:
+    """Return the facts, each for every stretch of time over which it is the latest of its entity and field.
+
+    Returns
+    -------
+    facts : pyarrow.Table
+        Rows of the given table, some more than once, by entity, id and field.
+    start, end : array of int64
+        The stretch, end excluded, in microseconds.
+    """
     occurred = ints(facts, "occurred_at")
     start, end = validity(facts, occurred)
-    owners: Sequence[object] = facts["id"].to_pylist() if owner is None else owner
-    fields, values = facts["field"].to_pylist(), facts["value"].to_pylist()
-    _, key = factorise(list(zip(owners, fields, strict=True)))
-    revision = ints(facts, "revision")
-    for row, since, until in zip(
-        *(column.tolist() for column in latest_spans(key, start, end, (occurred, revision))), strict=True
-    ):
-        yield owners[row], fields[row], values[row], (since, until, int(occurred[row]))
+    key = np.zeros(facts.num_rows, dtype=np.int64)
+    for name in ("entity", "id", "field"):
+        code, values = encoded(facts[name])
+        key = key * (len(values) + 1) + code
+    row, start, end = latest_spans(key, start, end, (occurred, ints(facts, "revision")))
+    return facts.take(row), start, end
+
+
+def encoded(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+    """Return each row's index into the different values of a text column, -1 for missing, and those values."""
+    coded = (column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column).dictionary_encode()
+    if isinstance(coded, pa.ChunkedArray):
+        coded = coded.combine_chunks()
+    return coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), coded.dictionary
+
+
+def ranks(column: pa.ChunkedArray) -> Ints:
+    """Return numbers that order like the texts of a column, missing ones first."""
+    code, values = encoded(column)
+    order = np.empty(len(values) + 1, dtype=np.int64)
+    order[np.argsort(np.array(values.to_pylist(), dtype=object), kind="stable")] = np.arange(len(values))
+    order[-1] = -1
+    return order[code]
 
 
 def factorise(values: Sequence[object]) -> tuple[list[object], Ints]:

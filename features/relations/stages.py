@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.agreement import Agreement
-from features.cycles import StageRow, Standing, standings
+from features.agreement import Agreement, Stages
+from features.cycles import Change, StageRow, Standing, standings
 from features.intervals import groups
 from features.relations.columns import Codes, ints, leading, validity
 from features.schema import FOREVER
@@ -55,7 +55,7 @@ def stage_timelines(
     agreement: Agreement,
 ) -> Iterator[tuple[int, str, list[Standing]]]:
     """Yield (account, kind, standings over time) of every account that has a cycle."""
-    rows = gather_stage_rows(stage_changes, change_account, deals, deal_account)
+    rows = gather_stage_rows(stage_changes, change_account, deals, deal_account, agreement.stages)
     first = first_inbound(touches) if agreement.stages.implicit_first else {}
     keys = sorted({*rows, *((account, "new") for account in first)})
     for account, kind in keys:
@@ -68,7 +68,7 @@ def stage_timelines(
 
 
 def gather_stage_rows(
-    stage_changes: pa.Table, change_account: Codes, deals: pa.Table, deal_account: Codes
+    stage_changes: pa.Table, change_account: Codes, deals: pa.Table, deal_account: Codes, stages: Stages
 ) -> dict[tuple[int, str], list[StageRow]]:
     """Return what moves the cycles of every (account, kind): its stage changes and the rows of its deals."""
     rows: dict[tuple[int, str], list[StageRow]] = {}
@@ -79,17 +79,16 @@ def gather_stage_rows(
     for table, account, stage, row_id in sources:
         occurred = ints(table, "occurred_at")
         start, end = validity(table, occurred)
-        stages = table[stage].to_pylist()
+        entries = table[stage].to_pylist()
         ids = table[row_id].to_pylist()
         kinds, cycles = table["kind"].to_pylist(), table["cycle_id"].to_pylist()
         moments, starts, ends, accounts = occurred.tolist(), start.tolist(), end.tolist(), account.tolist()
         is_deal = row_id == "deal_id"
         for row in np.flatnonzero((start < end) & (account >= 0)).tolist():
-            entered = "deal" if is_deal and stages[row] == "open" else stages[row]
+            entered = "deal" if is_deal and entries[row] == "open" else entries[row]
+            change = Change(moments[row], stages.position(entered), ids[row], entered)
             rows.setdefault((accounts[row], kinds[row]), []).append(
-                StageRow(
-                    cycles[row], moments[row], entered, ids[row], ids[row] if is_deal else None, starts[row], ends[row]
-                )
+                StageRow(cycles[row], change, is_deal, starts[row], ends[row])
             )
     return rows
 

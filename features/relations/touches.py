@@ -12,13 +12,10 @@ import pyarrow.compute as pc
 from features.algebra import RELATIONS
 from features.money import minor_per_unit
 from features.relations.columns import Codes, Ints, ints
-from features.relations.contacts import ContactSpan, ContactSpans, filled
-from features.schema import FOREVER
-
-_DISTANT_PAST = -FOREVER
+from features.relations.contacts import Roles
 
 
-def touch_rows(view: pa.Table, account: Codes, contacts: ContactSpans) -> tuple[pa.Table, pa.Table]:
+def touch_rows(view: pa.Table, account: Codes, roles: Roles) -> tuple[pa.Table, pa.Table]:
     """Return the relation ``touches`` and its ``answers``.
 
     Parameters
@@ -27,14 +24,15 @@ def touch_rows(view: pa.Table, account: Codes, contacts: ContactSpans) -> tuple[
         Rows of ``account_touches``.
     account : array of int32, shape (n,)
         Account of each row, -1 for none.
-    contacts : ContactSpans
+    roles : Roles
     """
     occurred = ints(view, "occurred_at")
     start = np.maximum(occurred, ints(view, "known_from"))
     end = ints(view, "known_until")
     rows = np.flatnonzero((start < end) & (account >= 0))
     rows = rows[_touch_order(view, rows, account[rows], occurred[rows])]
-    rows, start, end, role = _with_roles(view["contact_id"], rows, start[rows], end[rows], contacts.roles)
+    row, start, end, role = roles.over(view["contact_id"].take(pa.array(rows)), start[rows], end[rows])
+    rows = rows[row]
     satisfaction, nps = _ratings(view["properties"].take(rows))
     columns: dict[str, pa.Array | pa.ChunkedArray] = {
         "account": pa.array(account[rows]),
@@ -63,39 +61,6 @@ def _touch_order(view: pa.Table, rows: Ints, account: Codes, occurred: Ints) -> 
     ranked = sorted(range(len(involved)), key=lambda index: (run[index], ids[index]))
     order[involved] = order[involved][ranked]
     return order
-
-
-def _with_roles(
-    contact: pa.ChunkedArray, rows: Ints, start: Ints, end: Ints, roles: dict[str, list[ContactSpan]]
-) -> tuple[Ints, Ints, Ints, pa.Array]:
-    """Split rows where the role of their person changed while they were valid; keeps the order of rows."""
-    encoded = (
-        contact.combine_chunks().dictionary_encode()
-        if contact.num_chunks
-        else pa.array([], pa.string()).dictionary_encode()
-    )
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    person = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)[rows].astype(np.int64)
-    always = [(None, _DISTANT_PAST, FOREVER)]
-    spans = [
-        filled(roles[name], _DISTANT_PAST, FOREVER) if name in roles else always
-        for name in encoded.dictionary.to_pylist()
-    ]
-    spans.append(always)
-    lengths = np.array([len(span) for span in spans])
-    offset = np.concatenate(([0], np.cumsum(lengths)))[:-1]
-    flat = [span for group in spans[:-1] for span in group]
-    names = pa.array([role or "unknown" for role, _, _ in flat] + [None], pa.string())
-    since = np.array([begin for _, begin, _ in flat] + [_DISTANT_PAST], dtype=np.int64)
-    until = np.array([stop for _, _, stop in flat] + [FOREVER], dtype=np.int64)
-    repeats = lengths[person]
-    row = np.repeat(np.arange(len(rows)), repeats)
-    within = np.arange(len(row)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    span = np.repeat(offset[person], repeats) + within
-    begin, stop = np.maximum(start[row], since[span]), np.minimum(end[row], until[span])
-    kept = begin < stop
-    return rows[row[kept]], begin[kept], stop[kept], names.take(pa.array(span[kept]))
 
 
 def _ratings(properties: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from features.console import Console
-from features.errors import StoreError
+from features.errors import AgreementError, StoreError
 
 
 def serve(
@@ -34,17 +34,24 @@ def serve(
     sys.meta_path.insert(0, _Absent("pandas", "sklearn"))
 
     import uvicorn
+    from pydantic import ValidationError
 
     from serving.app import check, create_app
     from serving.settings import Settings
 
     console = Console.of(ctx)
-    settings = Settings(
-        store=console.store,
-        agreement=console.agreement_path,
-        cache=cache or console.cache,
-        refresh=refresh,
-    )
+    try:
+        settings = Settings(
+            store=console.store,
+            agreement=console.agreement_path,
+            cache=cache or console.cache,
+            refresh=refresh,
+        )
+    except ValidationError as error:
+        # Its name and what is allowed, never its value: it may be the key.
+        wrong = error.errors(include_input=False)[0]
+        name = "_".join(str(part) for part in wrong["loc"]).upper().removeprefix("SMARKETING_")
+        raise AgreementError(f"`SMARKETING_{name}` can not be used: {wrong['msg']}.", hint="See docs/api.md.") from None
     check(settings)
 
     class Announced(uvicorn.Server):
@@ -61,11 +68,14 @@ def serve(
             create_app(settings), host=host, port=port, access_log=False, log_config=_LOGGING, server_header=False
         )
     )
-    # uvicorn raises it again after an orderly end.
-    with contextlib.suppress(KeyboardInterrupt):
+    # uvicorn raises the first again after an orderly end, and leaves with the second when it can not start.
+    with contextlib.suppress(KeyboardInterrupt, SystemExit):
         server.run()
     if not server.started:
-        raise StoreError("The service did not start; the reason stands above.")
+        raise StoreError(
+            f"The service did not start on {host}:{port}; the reason stands above.",
+            hint="name another port with --port; 0 takes a free one.",
+        )
 
 
 class _Absent(MetaPathFinder):

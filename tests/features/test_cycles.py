@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from features.agreement import Agreement
-from features.cycles import StageRow, changes, standings
+from features.cycles import Change, StageRow, changes, standings
 from features.schema import FOREVER
 
 STAGES = Agreement.load().stages
 
 
 def change(stage: str, at: int, *, cycle: str = "c1", until: int = FOREVER, known: int | None = None) -> StageRow:
-    return StageRow(cycle, at, stage, f"x{at:03d}", None, at if known is None else known, until)
+    entered = Change(at, STAGES.position(stage), f"x{at:03d}", stage)
+    return StageRow(cycle, entered, False, at if known is None else known, until)
 
 
 def deal(outcome: str, at: int, *, deal_id: str = "d1", cycle: str = "c1", until: int = FOREVER) -> StageRow:
     stage = "deal" if outcome == "open" else outcome
-    return StageRow(cycle, at, stage, deal_id, deal_id, at, until)
+    return StageRow(cycle, Change(at, STAGES.position(stage), deal_id, stage), True, at, until)
 
 
 def stage_at(rows: list[StageRow], moment: int, inbound: tuple[tuple[int, int, int], ...] = ()) -> str | None:

@@ -112,6 +112,32 @@ def test_a_damaged_pointer_is_refused(tmp_path: Path, models: Models) -> None:
         assert version(service) == "1.0"
 
 
+def test_a_pointer_that_can_not_even_be_opened_does_not_end_the_watch(tmp_path: Path, models: Models) -> None:
+    models.promote(tmp_path, 1, "1.0")
+    with serving(tmp_path) as service:
+        fill(service, market(accounts=2))
+        pointer = tmp_path / "cache" / "CURRENT.won_90d"
+        pointer.unlink()
+        pointer.mkdir()
+        wait_for(lambda: bool(service.score("a-001")["degraded"]))
+        pointer.rmdir()
+        models.promote(tmp_path, 2, "2.0")
+        wait_for(lambda: version(service) == "2.0")
+
+
+def test_a_refused_model_is_taken_up_once_its_files_are_whole_again(tmp_path: Path, models: Models) -> None:
+    models.promote(tmp_path, 1, "1.0")
+    with serving(tmp_path) as service:
+        fill(service, market(accounts=2))
+        damage_bytes(models.folder(tmp_path, 2))
+        models.point(tmp_path, 2, "2.0")
+        wait_for(lambda: bool(service.score("a-001")["degraded"]))
+        shutil.copytree(models.cache / "bundles", tmp_path / "cache" / "bundles", dirs_exist_ok=True)
+        models.point(tmp_path, 2, "2.0")
+        wait_for(lambda: version(service) == "2.0")
+        assert service.score("a-001")["degraded"] is False
+
+
 def test_a_model_of_other_definitions_is_refused(tmp_path: Path, models: Models) -> None:
     models.promote(tmp_path, 1, "1.0")
     agreement = tmp_path / "smarketing.toml"

@@ -24,7 +24,7 @@ def client() -> TestClient:
     async def echo(request: Request) -> JSONResponse:
         return JSONResponse({"got": await request.json()})
 
-    middleware = [Middleware(Border), Middleware(Gate, max_bytes=1000, max_depth=3)]
+    middleware = [Middleware(Border), Middleware(Gate, max_bytes=3000, max_depth=3)]
     return TestClient(Starlette(routes=[Route("/", echo, methods=["POST"])], middleware=middleware))
 
 
@@ -35,7 +35,7 @@ def test_a_good_body_is_handed_on_as_it_came(client: TestClient) -> None:
 
 
 def test_a_large_body_is_refused_by_its_header(client: TestClient) -> None:
-    answer = client.post("/", content=b"[" + b"1," * 600 + b"1]", headers=JSON)
+    answer = client.post("/", content=b"[" + b"1," * 1600 + b"1]", headers=JSON)
     assert (answer.status_code, answer.headers["connection"]) == (413, "close")
 
 
@@ -50,7 +50,8 @@ def test_a_large_body_is_refused_by_what_arrives_when_no_header_tells(client: Te
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [(b"[[[1]]]", 200), (b"[[[[1]]]]", 413), (b'{"a":' * 4 + b"1" + b"}" * 4, 413)]
+    ("body", "status"),
+    [(b"[[[1]]]", 200), (b"[[[[1]]]]", 413), (b'{"a":' * 4 + b"1" + b"}" * 4, 413), (b"[" * 1200 + b"]" * 1200, 413)],
 )
 def test_depth_is_counted_over_arrays_and_objects(client: TestClient, body: bytes, status: int) -> None:
     assert client.post("/", content=body, headers=JSON).status_code == status

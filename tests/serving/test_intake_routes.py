@@ -70,6 +70,13 @@ def test_refused_rows_are_kept_as_dead_letters_without_addresses(empty: Service)
     assert b"ann@acme" not in Path(empty.settings.store).read_bytes()
 
 
+@pytest.mark.parametrize("row", [10**25, {"occurredAt": 10**25}, {"revision": 2**64}, {"properties": {"n": 10**25}}])
+def test_a_number_that_no_machine_word_holds_keeps_no_good_row_out(empty: Service, row: object) -> None:
+    bad = {**touch(2, "a-1", NOW - DAY), **row} if isinstance(row, dict) else row
+    taken = empty.post("/v1/touchpoints", {"touchpoints": [touch(1, "a-1", NOW - DAY), bad]})
+    assert (taken["accepted"], [item["index"] for item in taken["rejected"]]) == (1, [1])
+
+
 def test_an_address_is_kept_as_a_keyed_hash_only(empty: Service) -> None:
     empty.post("/v1/contacts", {"contacts": [ROWS["contacts"]]})
     with sqlite3.connect(empty.settings.store) as store:

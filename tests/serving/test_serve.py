@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 import time
@@ -43,14 +45,36 @@ def test_it_serves_from_its_cache_beside_a_dead_registry(tmp_path: Path, models:
     [
         (("--store", "/nowhere/at/all.db", "serve"), "there is no folder /nowhere/at"),
         (("serve", "--port", "99999"), "65535"),
+        (("serve", "--cache", "a-file"), "Not a directory"),
     ],
 )
 def test_a_start_that_can_not_be_says_why_without_a_traceback(
     tmp_path: Path, options: tuple[str, ...], said: str
 ) -> None:
-    ended = subprocess.run(
-        [sys.executable, str(ROOT / "smarketing.py"), *options], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert ended.returncode != 0
+    (tmp_path / "a-file").touch()
+    ended = _serve(tmp_path, *options)
+    assert ended.returncode in (1, 2)
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_port_in_use_is_a_failure_with_a_next_step(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ended = _serve(tmp_path, "serve", "--no-refresh", "--port", str(taken.getsockname()[1]))
+    assert ended.returncode == 1
+    assert "address already in use" in ended.stderr
+    assert "Next:  name another port" in ended.stderr
+
+
+def test_a_setting_that_can_not_be_is_named(tmp_path: Path) -> None:
+    ended = _serve(tmp_path, "serve", SMARKETING_MAX_ROWS="many")
+    assert ended.returncode == 1
+    assert "Error: `SMARKETING_MAX_ROWS`" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def _serve(folder: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "smarketing.py"), *options]
+    return subprocess.run(command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True)

@@ -22,15 +22,19 @@ def test_a_moment_is_read_to_the_microsecond(sent: object, micros: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "sent", ["2026-11-21T09:00:00", "yesterday", "", True, 1.5, None, 10**18, "2026-13-01T00:00:00Z"]
-)
+    "sent",
+    [
+        "2026-11-21T09:00:00", "yesterday", "", True, 1.5, None, 10**18, "2026-13-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00",
+    ],
+)  # fmt: skip
 def test_what_is_no_moment_is_refused(sent: object) -> None:
     with pytest.raises(ValueError, match="RFC 3339"):
         moment(sent)
 
 
 def test_a_moment_is_written_as_it_would_be_read() -> None:
-    for micros in (0, 1, -1, 1_763_712_000_123_456):
+    for micros in (0, 1, -1, 1_763_712_000_123_456, -62_135_596_800_000_000, 253_402_300_799_999_999):
         assert moment(rfc3339(micros)) == micros
 
 

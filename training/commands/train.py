@@ -79,7 +79,7 @@ def train(
         trained.report.document() | named,
         f"{trained.report.text()}\nVersion {version} of {registered.model} is the champion.",
     )
-    console.say("Next: smarketing serve, or mlflow ui for the record of the run.")
+    console.say(f"Next: smarketing serve, or mlflow ui --backend-store-uri {registry.shown} for the record of the run.")
 
 
 def _teller(console: Console, advance: Callable[[int], None]) -> Callable[[str], None]:
