@@ -8,7 +8,6 @@ of kind ``new``: it is entered at the first inbound touch, when that comes befor
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
@@ -41,8 +40,7 @@ class StageRow(NamedTuple):
     valid_until: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cycle:
+class Cycle(NamedTuple):
     """Where a cycle stands.
 
     Parameters
@@ -69,8 +67,7 @@ class Cycle:
     is_open: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """All cycles of one kind of an account over a stretch of time in which nothing changes.
 
     Parameters
@@ -88,6 +85,8 @@ class Standing:
     @property
     def furthest(self) -> Cycle:
         """The open cycle that is furthest, or the one that changed last when none is open."""
+        if len(self.cycles) == 1:
+            return self.cycles[0]
         candidates = [cycle for cycle in self.cycles if cycle.is_open]
         if candidates:
             return max(candidates, key=lambda cycle: (cycle.rank, cycle.entered_at, cycle.cycle_id))

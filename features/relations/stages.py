@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 from features.agreement import Agreement, Stages
 from features.cycles import Change, StageRow, Standing, standings
 from features.intervals import groups
-from features.relations.columns import Codes, ints, leading, validity
+from features.relations.columns import Codes, ints, ranks, validity
 from features.schema import FOREVER
 
 
@@ -25,24 +26,33 @@ def stage_rows(
     agreement: Agreement,
 ) -> pa.Table:
     """Return the relation ``stages``: the furthest cycle of each kind of an account over time."""
-    found = []
+    found: list[tuple[Any, ...]] = []
     for account, kind, timeline in stage_timelines(
         stage_changes, change_account, deals, deal_account, touches, account_ids, agreement
     ):
         for standing in timeline:
-            top = standing.furthest
-            found.append(
-                (account, standing.valid_from, standing.valid_until, top.entered_at, top.opened_at, kind, top.cycle_id,
-                 top.stage, float(top.rank), float(top.regressions), float(len(standing.cycles)), float(top.is_open))
-            )  # fmt: skip
-    found.sort(key=lambda row: (row[0], row[3], row[5], row[6], row[1]))
-    columns = leading(found)
-    columns["opened_at"] = pa.array([row[4] for row in found], pa.int64())
-    for index, name in enumerate(("kind", "cycle_id", "stage"), start=5):
-        columns[name] = pa.array([row[index] for row in found], pa.string())
-    for index, name in enumerate(("rank", "regressions", "cycles", "is_open"), start=8):
-        columns[name] = pa.array([row[index] for row in found], pa.float64())
-    return pa.table(columns)
+            # (account, valid_from, valid_until, kind, number of cycles) and the furthest cycle
+            found.append((account, *standing[:2], kind, len(standing.cycles), *standing.furthest))
+    columns = list(zip(*found, strict=True)) or [()] * 13
+    account_, start, end, kind_, cycles, cycle_id, stage, rank, entered, opened, _, regressions, is_open = columns
+    table = pa.table(
+        {
+            "account": pa.array(account_, pa.int32()),
+            "valid_from": pa.array(start, pa.int64()),
+            "valid_until": pa.array(end, pa.int64()),
+            "occurred_at": pa.array(entered, pa.int64()),
+            "opened_at": pa.array(opened, pa.int64()),
+            "kind": pa.array(kind_, pa.string()),
+            "cycle_id": pa.array(cycle_id, pa.string()),
+            "stage": pa.array(stage, pa.string()),
+            "rank": pa.array(rank, pa.float64()),
+            "regressions": pa.array(regressions, pa.float64()),
+            "cycles": pa.array(cycles, pa.float64()),
+            "is_open": pa.array(is_open, pa.bool_()).cast(pa.float64()),
+        }
+    )
+    by = (ints(table, "valid_from"), ranks(table["kind"]), ints(table, "occurred_at"), ints(table, "account"))
+    return table.take(np.lexsort(by))
 
 
 def stage_timelines(
