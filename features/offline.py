@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.algebra import RELATIONS, Atom, Count, Decayed, Distinct, Latest, Mean, Recency, Sum, Where
+from features.algebra import RELATIONS, Atom, Count, Decayed, Distinct, Latest, Recency, Sum, Where
 from features.catalogue import Catalogue
+from features.offline_spread import Passing, Spread
 from features.offline_sql import Codes, Grouped, Single, codes, columns, queries, seen
 from features.plan import is_text, plan
 from features.relations import Relations
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import duckdb
 
 Floats = npt.NDArray[np.float64]
-_Passing = dict[Where, npt.NDArray[np.bool_]]
 
 CELLS_PER_PART = 16_000_000
 """Pairs times features computed at once; bounds the memory, whatever the number of pairs."""
@@ -96,13 +96,14 @@ class _Engine:
         self.filters = {name: codes(self.plan.atoms, name) for name in RELATIONS}
         self.grouped, self.single = queries(self.plan.atoms, self.filters)
         self.rows: dict[str, pa.Table] = {}
-        self.passing: dict[str, _Passing] = {}
+        self.passing: dict[str, Passing] = {}
         for name in RELATIONS:
             self.rows[name], self.passing[name] = _rows(
                 relations.tables[name], name, self.plan.atoms, self.filters[name]
             )
         self.numbers = np.empty((len(self.plan.atoms), size))
-        self.connection: duckdb.DuckDBPyConnection = duckdb.connect(":memory:")
+        # One thread: with about as many groups as rows, a second one mostly merges what the first has done.
+        self.connection: duckdb.DuckDBPyConnection = duckdb.connect(":memory:", config={"threads": 1})
         self.connection.register("answers", relations.tables["answers"])
 
     def __enter__(self) -> _Engine:
@@ -149,31 +150,25 @@ class _Engine:
     def _spread(self, grouped: Grouped, numbers: Floats, texts: dict[int, pa.Array]) -> None:
         """Combine, for every atom, the cells that its filter lets pass."""
         found = self._fetch(grouped.sql)
-        pair, cell = found["pair"], found["cell"]
-        passing = self.passing[grouped.relation]
+        spread = Spread(self.passing[grouped.relation], found["pair"], found["cell"], numbers.shape[1])
         values = {name: _floats(found[name]) for name in grouped.parts.values()}
-        summed = _Summed(pair, cell, numbers.shape[1])
-        for name, wanted in _sums_wanted(grouped).items():
-            members = np.column_stack([passing[where] for where in wanted]).astype(np.float64)
-            sums = summed.over(np.nan_to_num(values[name]), members)
-            for column, places in enumerate(wanted.values()):
-                numbers[places] = sums[:, column]
+        wanted: dict[tuple[str, str], dict[Where, list[int]]] = {}
+        counts: list[tuple[int, Where, str]] = []
         for place, atom, names in grouped.atoms:
-            if isinstance(atom, Mean):
-                number = summed.over(values[names[1]], passing[atom.where].astype(np.float64)[:, None])[:, 0]
-                number[number == 0] = np.nan
-                numbers[place] /= number
-            elif isinstance(atom, Recency | Latest):
-                extreme, start = (np.minimum, np.inf) if isinstance(atom, Recency) else (np.maximum, -np.inf)
-                rows = passing[atom.where][cell] & ~np.isnan(values[names[0]])
-                reached = numbers[place]
-                reached.fill(start)
-                extreme.at(reached, pair[rows], values[names[0]][rows])
-                reached[reached == start] = np.nan
-                if isinstance(atom, Latest):
-                    self._look_up(place, atom, numbers, texts)
-                else:
-                    reached /= DAY
+            how = "min" if isinstance(atom, Recency) else "max" if isinstance(atom, Latest) else "sum"
+            wanted.setdefault((names[0], how), {}).setdefault(atom.where, []).append(place)
+            counts += [(place, atom.where, name) for name in names[1:]]
+        for (name, how), places in wanted.items():
+            for where, combined in spread.over(values[name], tuple(places), how):
+                numbers[places[where]] = combined
+        for place, where, name in counts:
+            ((_, number),) = spread.over(values[name], (where,), "sum")
+            numbers[place] = np.divide(numbers[place], number, out=np.full_like(number, np.nan), where=number > 0)
+        for place, atom, _ in grouped.atoms:
+            if isinstance(atom, Recency):
+                numbers[place] /= DAY
+            elif isinstance(atom, Latest):
+                self._look_up(place, atom, numbers, texts)
 
     def _look_up(self, place: int, atom: Latest, numbers: Floats, texts: dict[int, pa.Array]) -> None:
         """Replace the line numbers found for a Latest by the column's values there."""
@@ -186,32 +181,7 @@ class _Engine:
             numbers[place] = _floats(values.to_numpy())
 
 
-class _Summed:
-    """Sums over the cells of each pair: a sparse matrix of pairs by cells whose shape is worked out once."""
-
-    def __init__(self, pair: npt.NDArray[np.int64], cell: npt.NDArray[np.int64], pairs: int) -> None:
-        from scipy import sparse
-
-        self._shape = (pairs, int(cell.max(initial=-1)) + 1)
-        self._matrix = sparse.csr_matrix((np.arange(len(pair), dtype=np.float64), (pair, cell)), self._shape)
-        self._order = self._matrix.data.astype(np.int64)
-
-    def over(self, values: Floats, members: Floats) -> Floats:
-        """Return, for every pair, the sum of values over its cells times `members`, of shape (n_cells, n_filters)."""
-        self._matrix.data = values[self._order]
-        return np.asarray(self._matrix @ members[: self._shape[1]])
-
-
-def _sums_wanted(grouped: Grouped) -> dict[str, dict[Where, list[int]]]:
-    """Return, per column to be summed, the filters to sum it over and the places of the atoms that want it."""
-    wanted: dict[str, dict[Where, list[int]]] = {}
-    for place, atom, names in grouped.atoms:
-        if not isinstance(atom, Recency | Latest):
-            wanted.setdefault(names[0], {}).setdefault(atom.where, []).append(place)
-    return wanted
-
-
-def _rows(table: pa.Table, relation: str, atoms: Sequence[Atom], filters: Codes) -> tuple[pa.Table, _Passing]:
+def _rows(table: pa.Table, relation: str, atoms: Sequence[Atom], filters: Codes) -> tuple[pa.Table, Passing]:
     """Return a relation with line numbers, cells, and integers for the texts that atoms read; and which cells pass."""
     rows = table.select(["account", "valid_from", "valid_until", "occurred_at"])
     rows = rows.append_column("line", pa.array(np.arange(table.num_rows)))

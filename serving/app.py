@@ -83,11 +83,12 @@ def check(settings: Settings) -> None:
         When the store, or the file of API keys, can not be used.
     """
     catalogue(Agreement.load(settings.agreement))
-    BundleCache(settings.cache)
     if settings.keys_file.exists() or settings.api_key is not None:
         _keys(settings, now_micros)
     with Ledger.open(settings.store) as ledger:
         ledger.email_key()
+    # Last: it makes folders, where a store whose folder is missing must be refused.
+    BundleCache(settings.cache)
 
 
 def _keys(settings: Settings, clock: Callable[[], int]) -> tuple[KeyRing, str | None]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from features.errors import RowError
-from features.intake.rows import Row, RowParser
+from features.intake.rows import Row, RowParser, camel_case
 from features.ledger import Batch, DeadLetter, Ledger, Rejection
 
 _NOT_A_ROW = "record"
@@ -83,7 +83,9 @@ class Intake:
             return self._dead_letter(table, rows[refusal.index], refusal, value, request_id)
 
         def refused_by_ledger(item: Rejection) -> DeadLetter:
-            return set_aside(Refusal(origin[item.table][item.index], item.field, item.code, item.message))
+            sent = camel_case(item.field)
+            message = item.message.replace(item.field, sent) if item.field else item.message
+            return set_aside(Refusal(origin[item.table][item.index], sent, item.code, message))
 
         for index, raw in enumerate(rows):
             try:

@@ -131,6 +131,11 @@ def test_links_between_documents_lead_somewhere(root):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
 
+def test_the_guide_names_every_page_once(root):
+    named = re.findall(r"\]\((\w[\w-]*\.md)\)", (root / "docs/README.md").read_text(encoding="utf-8"))
+    assert sorted(named) == sorted(path.name for path in (root / "docs").glob("*.md") if path.name != "README.md")
+
+
 def test_decisions_are_short_and_have_their_five_headings(root):
     for path in (root / "docs/decisions").glob("*.md"):
         lines = path.read_text(encoding="utf-8").splitlines()

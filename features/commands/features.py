@@ -61,7 +61,7 @@ def _values(console: Console, account: str, as_of: str | None) -> list[float | s
 
     moment = now_micros() if as_of is None else parse_moment(as_of, "--as-of")
     agreement = console.agreement()
-    with Ledger.open(console.store) as ledger:
+    with Ledger.open(console.store, must_exist=True) as ledger:
         if ledger.account_seq(account) is None:
             raise UnknownError(f"There is no account {account!r} in {console.store}.", hint="smarketing ingest FILE...")
         relations = build(ledger.account_tables(account), agreement)

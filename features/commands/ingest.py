@@ -93,7 +93,7 @@ def _retry(console: Console, paths: list[Path], map_path: Path | None) -> None:
     from features.ledger import Ledger
 
     field_map = FieldMap.load(map_path) if map_path else None
-    with Ledger.open(console.store) as ledger:
+    with Ledger.open(console.store, must_exist=True) as ledger:
         parser = RowParser(console.agreement(), ledger.email_key())
         done = retry(ledger, parser, field_map, [path.name for path in paths])
     data = {"tried": done.tried, "resolved": done.resolved, "stillRejected": done.still_rejected}
@@ -101,9 +101,11 @@ def _retry(console: Console, paths: list[Path], map_path: Path | None) -> None:
         data | {"needMap": done.need_map, "summary": done.summary.as_dict()},
         f"{done.tried:,} rejected rows tried again: {done.resolved:,} went in, {done.still_rejected:,} stay rejected.",
     )
+    if done.summary.ignored:
+        console.say(f"Of those that went in, the map now ignores {done.summary.ignored:,}.")
     _reasons(console, done.summary)
     if done.need_map:
-        console.say(f"{done.need_map:,} more came from a sender's file: name its field map, --map MAP.toml.")
+        console.say(f"{done.need_map:,} more came from senders' files: name the file and its map, FILE --map MAP.toml.")
 
 
 def _words(summary: Summary) -> str:

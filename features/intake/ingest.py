@@ -92,12 +92,14 @@ def ingest(
     Raises
     ------
     FileError, FieldMapError
-        Before any row of that file, or naming the rows before the damage; appending again never doubles a row.
+        Before any row of any file, or naming the rows before the damage; appending again never doubles a row.
     """
     summary = Summary()
+    ready: list[tuple[Job, Mapped]] = []
     for job in jobs:
         verify(job.source)
-        mapped = job.mapped(parser)
+        ready.append((job, job.mapped(parser)))
+    for job, mapped in ready:
         for chunk in read(job.source, CHUNK):
             _append(ledger, parser, job, mapped, chunk, summary)
             advance(len(chunk))

@@ -9,6 +9,7 @@ import orjson
 
 from features.errors import RowError
 from features.intake.fieldmap import FieldMap
+from features.intake.files import CHUNK
 from features.intake.ingest import UNREADABLE, Summary
 from features.intake.jobs import LEDGERS_OWN, Mapped, own_rows
 from features.intake.rows import Row, RowParser
@@ -36,22 +37,31 @@ def retry(ledger: Ledger, parser: RowParser, field_map: FieldMap | None, batches
     field_map : FieldMap or None
         The map, mended perhaps, for letters that came from a sender's file.
     batches : sequence of str
-        Names of the files whose letters to try; all when empty.
+        Names of the files whose letters to try. When empty all are tried, but letters from a sender's file only with
+        a map that fits them: another file's map could call them ignored, and they would be settled without a trace.
     """
     summary = Summary()
     mapped = field_map.rows(parser) if field_map else None
     resolved = need_map = 0
     for page in _pages(ledger, batches):
-        ready = [stored for stored in page if stored.letter.table or mapped]
+        ready = [stored for stored in page if stored.letter.table or _fits(field_map, stored.letter, bool(batches))]
         need_map += len(page) - len(ready)
         summary.rows += len(ready)
         resolved += _retry_page(ledger, parser, ready, mapped, field_map, summary)
     return Retried(summary.rows, resolved, summary.rows - resolved, need_map, summary)
 
 
+def _fits(field_map: FieldMap | None, letter: DeadLetter, named: bool) -> bool:
+    """Tell whether a map is meant for a letter from a sender's file: named by its file, or with every column in it."""
+    if field_map is None or named or letter.code == UNREADABLE:
+        return field_map is not None
+    record = orjson.loads(letter.raw)
+    return all(column in record or column in field_map.optional for column in field_map.columns)
+
+
 def _pages(ledger: Ledger, batches: Sequence[str]) -> Iterator[list[StoredDeadLetter]]:
     after = 0
-    while page := ledger.dead_letters(after=after):
+    while page := ledger.dead_letters(after=after, limit=CHUNK):
         after = page[-1].id
         yield [stored for stored in page if not batches or stored.letter.batch in batches]
 

@@ -263,6 +263,8 @@ def _plan(table: Table, camel: bool, agreement: Agreement, email: Check, person:
         columns["email"] = "email_hash"
     if "contact_id" in checks:
         checks["contact_id"] = person
+    if "domain" in checks:
+        checks["domain"] = _domain
     if table.fact:
         checks |= {"revision": values.revision, "known_at": time, "deleted": values.flag}
     elif table.name in ("accounts", "contacts"):
@@ -311,6 +313,12 @@ def _hash(field: str, value: object) -> object:
         return value
     message = f"`{field}` must be 64 hexadecimal digits as this installation makes them; an address goes into `email`."
     raise RowError(field, "type", message)
+
+
+def _domain(field: str, value: object) -> str | None:
+    """Return a domain as identities are compared by it: names of the internet know no capitals."""
+    named = values.text(field, value)
+    return named if named is None else named.lower()
 
 
 def _one_email(plan: _Plan, raw: Mapping[str, object]) -> None:

@@ -22,7 +22,8 @@ _VERSION = ("revision", "digest", "known_at", "known_until", "ledger_seq")
 
 def append_facts(transaction: Transaction, attachments: Attachments, table: Table, rows: Sequence[Row]) -> None:
     """Store the rows that are new or correct something, and note whom they concern."""
-    sent = [list(map(row.get, table.names)) for row in rows]
+    names = table.names
+    sent = [list(map(row.get, names)) for row in rows]
     deleted = [bool(row.get("deleted")) for row in rows]
     digests = [digest(values, deleted=gone) for values, gone in zip(sent, deleted, strict=True)]
     recorded = [cast("int | None", row.get("known_at")) for row in rows]

@@ -44,7 +44,9 @@ class Ledger:
         self._writer = Writer(engines, clock)
 
     @classmethod
-    def open(cls, store: str | os.PathLike[str], *, clock: Callable[[], int] = now_micros) -> Self:
+    def open(
+        cls, store: str | os.PathLike[str], *, clock: Callable[[], int] = now_micros, must_exist: bool = False
+    ) -> Self:
         """Open a store, make it when it is not there, and bring its tables to this version.
 
         Parameters
@@ -53,13 +55,19 @@ class Ledger:
             A database file, or a SQLAlchemy DSN.
         clock : callable
             The time now, in microseconds since the epoch.
+        must_exist : bool, default=False
+            Whether a store that is not there is refused instead of made: for those who only want to read.
 
         Raises
         ------
         StoreError
             When it is no store, can not be written, or is of a newer version than this program.
+        UnknownError
+            When it must exist and does not.
         """
         engines = connect(os.fspath(store))
+        if must_exist and not engines.path.exists():
+            raise UnknownError(f"There is no store {engines.path}.", hint="smarketing ingest FILE... makes one.")
         try:
             with _failures(engines):
                 migrate(engines)

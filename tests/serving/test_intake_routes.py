@@ -53,6 +53,8 @@ def test_a_row_too_far_in_the_future_is_refused_by_the_ledger_at_its_position(em
     taken = empty.post("/v1/touchpoints", {"touchpoints": rows})
     assert taken["accepted"] == 1
     assert [(item["index"], item["code"]) for item in taken["rejected"]] == [(1, "unknown_field"), (2, "future")]
+    assert taken["rejected"][1]["field"] == "occurredAt"
+    assert taken["rejected"][1]["message"].startswith("occurredAt is ahead")
 
 
 def test_refused_rows_are_kept_as_dead_letters_without_addresses(empty: Service) -> None:

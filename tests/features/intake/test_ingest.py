@@ -118,6 +118,19 @@ def test_letters_of_a_mapped_file_wait_for_a_map(ledger, parser, touches, field_
     assert (done.tried, done.need_map) == (0, 3)
 
 
+def test_the_map_of_another_file_leaves_letters_alone_unless_they_are_named(
+    ledger, parser, touches, field_map, tmp_path
+):
+    touches.write_text(TOUCHES.replace("5,2026-11-04T09:00:00Z\n", ""))
+    send(ledger, parser, touches, field_map)
+    other = tmp_path / "other.toml"
+    other.write_text('unmatched = "ignore"\n' + MAP.replace("[rows.set]", 'when = { kind = "Call" }\n[rows.set]'))
+    done = retry(ledger, parser, FieldMap.load(other))
+    assert (done.tried, done.need_map, len(ledger.dead_letters())) == (0, 2, 2)
+    done = retry(ledger, parser, FieldMap.load(other), ["touches.csv"])
+    assert (done.resolved, done.summary.ignored) == (2, 2)
+
+
 def test_a_row_the_ledger_refuses_is_a_dead_letter_too(ledger, parser, touches, field_map):
     field_map.write_text(MAP.replace('"assumed"', '"now"'))
     touches.write_text("id,when,company,person,what\n1,2199-01-01T00:00:00Z,a-1,,Visit\n")
@@ -142,6 +155,14 @@ def test_a_map_that_names_a_missing_column_is_refused_at_once(ledger, parser, to
     with pytest.raises(FieldMapError, match="Did you mean 'company'"):
         send(ledger, parser, touches, field_map)
     assert ledger.dead_letters() == []
+
+
+def test_a_file_that_does_not_fit_keeps_those_beside_it_out_too(ledger, parser, touches, field_map, tmp_path):
+    (tmp_path / "other.csv").write_text("id,when\n1,2026-11-01T09:00:00Z\n")
+    jobs, _ = plan([touches, tmp_path / "other.csv"], field_map)
+    with pytest.raises(FieldMapError, match="'company'"):
+        ingest(ledger, parser, jobs)
+    assert ledger.head().ledger_seq == 0
 
 
 @pytest.fixture(scope="module")
@@ -284,6 +305,11 @@ class TestCommand:
         field_map.write_text(MAP.replace("Call =", 'Pigeon = "news", Call ='))
         result = run("ingest", "--retry-rejected", "--map", field_map)
         assert "3 rejected rows tried again: 1 went in, 2 stay rejected." in result.stdout
+
+    def test_trying_again_makes_no_store(self, run, tmp_path):
+        result = run("ingest", "--retry-rejected")
+        assert (result.exit_code, list(tmp_path.glob("*.db*"))) == (3, [])
+        assert "There is no store" in result.stderr
 
     @pytest.mark.parametrize("target", ["folder", "missing.csv", "empty.csv"])
     def test_what_can_not_be_read_is_failure_with_words(self, run, tmp_path, field_map, target):

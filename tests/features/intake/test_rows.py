@@ -36,6 +36,10 @@ def test_a_touch_takes_stage_direction_and_channel_by_default(parser):
     assert row["occurred_at"] == NOON
 
 
+def test_a_domain_is_known_by_its_small_letters(parser):
+    assert one(parser, "accounts", {"accountId": "a", "domain": " Foo.EXAMPLE "})["domain"] == "foo.example"
+
+
 def test_what_the_sender_says_wins_over_the_defaults(parser):
     row = one(parser, "touchpoints", touch(contentStage="tofu", direction="signal", channel="Partner"))
     assert (row["content_stage"], row["direction"], row["channel"]) == ("tofu", "signal", "Partner")

@@ -59,6 +59,12 @@ def test_a_store_can_be_reopened_and_given_as_a_dsn(path):
         assert ledger.export("deals").num_rows == 1
 
 
+def test_a_reader_makes_no_store(path):
+    with pytest.raises(UnknownError, match="There is no store"):
+        Ledger.open(path, must_exist=True)
+    assert not path.exists()
+
+
 def not_a_database(path):
     path.write_text("account,channel\na-1,Email\n" * 50)
 

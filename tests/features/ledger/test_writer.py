@@ -89,6 +89,51 @@ def test_a_full_disk_is_said_and_what_fits_later_is_taken(ledger):
     assert send(ledger, "touchpoints", touch("1")).accepted == 1
 
 
+def test_whoever_only_opens_a_store_waits_for_no_writer(path, ledger):
+    held = sqlite3.connect(path, isolation_level=None)
+    held.execute("BEGIN IMMEDIATE")
+    with Ledger.open(path) as second:
+        assert second.head().ledger_seq == 0
+    held.close()
+
+
+def leave(rejection):
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    ("batch", "error"),
+    [
+        (Batch({"deals": None}), TypeError),  # type: ignore[dict-item]
+        (Batch({"deals": iter([deal(5)])}), TypeError),  # type: ignore[dict-item]
+        (Batch({"contacts": [{"contact_id": "c", "deleted": True}]}, on_rejection=leave), SystemExit),
+    ],
+)
+def test_no_mistake_of_a_sender_stops_the_writer(ledger, batch, error):
+    with ThreadPoolExecutor(1) as pool:
+        assert isinstance(pool.submit(ledger.append, batch).exception(timeout=10), error)
+    assert send(ledger, "deals", deal(5)).accepted == 1
+
+
+def test_an_append_from_inside_an_append_is_refused(ledger):
+    def append_more(rejection):
+        raise AssertionError(send(ledger, "deals", deal(5)))
+
+    batch = Batch({"contacts": [{"contact_id": "c", "deleted": True}]}, on_rejection=append_more)
+    with ThreadPoolExecutor(1) as pool:
+        assert "from inside it" in str(pool.submit(ledger.append, batch).exception(timeout=10))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # that it dies is the point
+def test_when_the_writer_dies_nobody_waits_for_it(ledger, monkeypatch):
+    monkeypatch.setattr(ledger._writer, "_settle", leave)
+    with ThreadPoolExecutor(1) as pool:
+        error = pool.submit(send, ledger, "deals", deal(5)).exception(timeout=10)
+    assert isinstance(error, StoreError)
+    with pytest.raises(StoreError, match="closed"):
+        send(ledger, "deals", deal(5))
+
+
 CHILD = """
 import json, sys
 from concurrent.futures import ThreadPoolExecutor
