@@ -223,19 +223,29 @@ def read(source: Source, chunk: int = CHUNK) -> Iterator[Chunk]:
 
 def _read_csv(source: Source, size: int) -> Iterator[Chunk]:
     with _text(source) as file:
-        reader = csv.reader(file, delimiter=source.delimiter)
+        quotes = 0
+
+        def lines() -> Iterator[str]:
+            nonlocal quotes
+            for line in file:
+                quotes += line.count('"')
+                yield line
+
+        reader = csv.reader(lines(), delimiter=source.delimiter)
         names = _header(source, reader)
         width = len(names)
         chunk = Chunk()
         number = 0
-        before = reader.line_num
+        before, quotes = reader.line_num, 0
         try:
             for cells in reader:
                 first, before = before + 1, reader.line_num
+                # A quote that is not closed takes in the rows behind it: never as a value, and never unsaid.
+                is_open, quotes = before > first and quotes % 2 == 1, 0
                 if not cells:
                     continue
                 number += 1
-                if len(cells) == width:
+                if len(cells) == width and not is_open:
                     chunk.records.append(dict(zip(names, [cell or None for cell in cells], strict=True)))
                     chunk.numbers.append(number)
                 else:
@@ -255,6 +265,8 @@ def _read_csv(source: Source, size: int) -> Iterator[Chunk]:
 
 def _misfit(number: int, first: int, last: int, names: Sequence[str], cells: list[str]) -> Fault:
     message = f"The row has {len(cells)} fields where the header has {len(names)} (line {first:,})."
+    if len(cells) == len(names):
+        message = f"The row runs over several lines and a quote in it is not closed (line {first:,})."
     if last > first:
         message = f"{message[:-2]} to {last:,}: a quote may not be closed)."
     return Fault(number, message, {"line": ",".join(cells)[:1_000]})

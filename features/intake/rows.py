@@ -120,7 +120,7 @@ class RowParser:
             return values.replace_emails(value, lambda address: email_hash(self._email_key, address))
         if isinstance(value, Mapping):
             return {name: self.hash_emails(inner) for name, inner in value.items()}
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):  # a map of Parquet is a list of pairs
             return [self.hash_emails(inner) for inner in value]
         return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 
@@ -91,5 +92,9 @@ def test_judging_a_hostile_body_takes_time_in_proportion_to_its_length(body: Cal
             found.append(time.process_time() - began)
         return min(found)
 
-    # 16 times as long: were the time quadratic, it would be 256 times.
-    assert seconds(320_000) < 100 * max(seconds(20_000), 1e-4)
+    gc.disable()  # its rounds over a list of many lists are not what is measured
+    try:
+        # 16 times as long: were the time quadratic, it would be 256 times.
+        assert seconds(320_000) < 100 * max(seconds(20_000), 1e-3)
+    finally:
+        gc.enable()

@@ -125,6 +125,14 @@ def test_a_row_with_too_few_fields_is_a_fault_with_number_and_line(tmp_path):
     assert (fault.number, fault.message) == (2, "The row has 1 fields where the header has 2 (line 4).")
 
 
+def test_an_open_quote_in_the_last_column_is_no_value(tmp_path):
+    (tmp_path / "f.csv").write_text('a,b\n1,"x\ny"\n2,"x\n3,y\n')
+    [chunk] = read(recognise(tmp_path / "f.csv"))
+    assert chunk.records == [{"a": "1", "b": "x\ny"}]
+    assert [fault.number for fault in chunk.faults] == [2]
+    assert "line 4 to 5: a quote may not be closed" in chunk.faults[0].message
+
+
 def test_an_open_quote_says_which_lines_it_swallowed(tmp_path):
     _, [fault] = whole(write(tmp_path / "a.csv", 'id,name\n1,a\n2,b,"c\n3,d\n4,e\n'))
     assert "lines" not in fault.message
