@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import bpic2012_http, bpic2012_log, measure
+from benchmarks import service, bpic2012_log, measure
 from features.agreement import Agreement
 from features.algebra import Count, Distinct, Latest
 from features.catalogue import catalogue
@@ -113,7 +113,7 @@ def _equality(folder: Path, cases: int, moments: int) -> dict[str, Any]:
     pairs = [(case, moment) for case, rows in raw.items() for moment in _moments(rng, rows, moments)]
     stores = {"batch": folder / "batch.db", "shuffled": folder / "shuffled.db", "http": folder / "http.db"}
     _ingest(_shuffled(log, rng, folder / "shuffled.csv.gz"), stores["shuffled"])
-    posted = bpic2012_http.post_shuffled(raw, stores["http"], rng)
+    posted = service.post_shuffled(raw, stores["http"], rng)
     declared = catalogue(Agreement.load(None))
     expressions = {feature.name: feature.expression for feature in declared.features}
     expected = [oracle.values(raw[case], case, moment, expressions) for case, moment in pairs]

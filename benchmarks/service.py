@@ -1,4 +1,4 @@
-"""Rows of the contract posted in random order to a running service, as a sender with an old log would."""
+"""A running service, spoken to over HTTP; and an old log posted to it in random order, as a sender would."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def post_shuffled(raw: Mapping[str, list[tuple[str, dict[str, Any]]]], store: Pa
     rows = [_wire(table, row) for account in raw.values() for table, row in account if table != "touch_links"]
     rng.shuffle(rows)
     requests = 0
-    with _service(store) as port:
+    with running(store, store.parent / "bundles") as port:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         for begin in range(0, len(rows), PIECE):
             piece = rows[begin : begin + PIECE]
@@ -44,25 +44,22 @@ def post_shuffled(raw: Mapping[str, list[tuple[str, dict[str, Any]]]], store: Pa
 
 
 def _post(connection: http.client.HTTPConnection, table: str, rows: list[dict[str, Any]]) -> None:
-    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-    body = json.dumps({ROUTES[table]: rows, "backfill": True})
-    connection.request("POST", f"/v1/{table.replace('_', '-')}", body, headers)
-    answer = connection.getresponse()
-    said = json.loads(answer.read())
+    said = ask(connection, f"/v1/{table.replace('_', '-')}", {ROUTES[table]: rows, "backfill": True})
     corrected = said.get("corrected", 0) if table != "accounts" else 0  # an account may have been a stub until now
-    if answer.status != 200 or said["rejected"] or said["duplicates"] or corrected:
-        raise SystemExit(f"POST {table}: {answer.status} {said}")
+    if said["rejected"] or said["duplicates"] or corrected:
+        raise SystemExit(f"POST {table}: {said}")
 
 
 @contextmanager
-def _service(store: Path) -> Iterator[int]:
+def running(store: Path, cache: Path) -> Iterator[int]:
+    """Run the service of a store in a thread and yield its port."""
     import uvicorn
     from pydantic import SecretStr
 
     from serving.app import create_app
     from serving.settings import Settings
 
-    settings = Settings(store=str(store), cache=store.parent / "bundles", api_key=SecretStr(KEY))
+    settings = Settings(store=str(store), cache=cache, api_key=SecretStr(KEY))
     server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -77,14 +74,31 @@ def _service(store: Path) -> Iterator[int]:
         thread.join()
 
 
+def ask(connection: http.client.HTTPConnection, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Post a body and return the answer.
+
+    Raises
+    ------
+    SystemExit
+        When the status is not 200.
+    """
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    connection.request("POST", path, json.dumps(body), headers)
+    answer = connection.getresponse()
+    said: dict[str, Any] = json.loads(answer.read())
+    if answer.status != 200:
+        raise SystemExit(f"POST {path}: {answer.status} {said}")
+    return said
+
+
 def _wire(table: str, row: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the row as JSON has it; a fact of an account travels in the body of its account."""
     if table == "attributes":
-        at = _rfc3339(row["occurred_at"])
+        at = rfc3339(row["occurred_at"])
         facts = {row["field"]: row["value"]}
         return "accounts", {"accountId": row["id"], "createdAt": at, "attributes": facts, "occurredAt": at}
     given = {name: value for name, value in row.items() if name not in LEDGER_COLUMNS and value is not None}
-    return table, {_camel(name): _rfc3339(value) if name == "occurred_at" else value for name, value in given.items()}
+    return table, {_camel(name): rfc3339(value) if name == "occurred_at" else value for name, value in given.items()}
 
 
 def _camel(name: str) -> str:
@@ -92,6 +106,7 @@ def _camel(name: str) -> str:
     return first + "".join(word.title() for word in others)
 
 
-def _rfc3339(micros: int) -> str:
+def rfc3339(micros: int) -> str:
+    """Return microseconds since the epoch as the interface writes times."""
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
