@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import service, bpic2012_log, measure
+from benchmarks import bpic2012_log, measure, service
 from features.agreement import Agreement
 from features.algebra import Count, Distinct, Latest
 from features.catalogue import catalogue

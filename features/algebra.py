@@ -222,7 +222,7 @@ def window_days(atom: Atom) -> float | None:
 
 
 def check(expression: Expression, *, name: str) -> None:
-    """Refuse an expression that reads a column its relation does not have, or a window that can not be.
+    """Refuse an expression that reads a column its relation does not have, a window that can not be, or mixed money.
 
     Parameters
     ----------
@@ -233,13 +233,14 @@ def check(expression: Expression, *, name: str) -> None:
     Raises
     ------
     AgreementError
-        With the column or window at fault and what is allowed.
+        With the column, window or filter at fault and what is allowed.
     """
     for atom in atoms(expression):
         columns = RELATIONS[atom.of]
         _known(name, atom.of, atom.where.columns(), columns["text"], "text")
         if isinstance(atom, Sum | Mean):
             _known(name, atom.of, (atom.column,), columns["number"], "number")
+            _one_currency(name, atom)
         elif isinstance(atom, Distinct | TopShare):
             _known(name, atom.of, (atom.column,), columns["text"], "text")
         elif isinstance(atom, Latest):
@@ -255,6 +256,19 @@ def check(expression: Expression, *, name: str) -> None:
             raise AgreementError(
                 f"Feature {name!r}: touches are looked back at for {LOOKBACK_DAYS} days at most. Got {days}."
             )
+
+
+def _one_currency(name: str, atom: Sum | Mean) -> None:
+    """Refuse a sum or mean over several currencies; amounts of deals are converted, costs of touches are not."""
+    if (atom.of, atom.column) != ("touches", "cost"):
+        return
+    currencies = dict(atom.where.terms).get("currency", ())
+    if len(currencies) != 1:
+        got = ", ".join(currencies) if currencies else "none"
+        raise AgreementError(
+            f"Feature {name!r}: costs of touches keep their own currency and are never added across currencies."
+            f' Its filter must name exactly one, as where = {{ currency = "EUR" }}. Got {got}.'
+        )
 
 
 def _known(name: str, relation: str, used: tuple[str, ...], allowed: tuple[str, ...], kind: str) -> None:

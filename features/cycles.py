@@ -7,12 +7,11 @@ of kind ``new``: it is entered at the first inbound touch, when that comes befor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from features.agreement import Stages
-from features.intervals import segments
 
 
 class Change(NamedTuple):
@@ -115,15 +114,25 @@ def standings(
     list of Standing
         In time order, not overlapping; moments without any cycle are left out.
     """
-    spans = [(row.valid_from, row.valid_until) for row in rows] + [(start, end) for _, start, end in inbound]
+    coming: dict[int, list[StageRow]] = {}
+    going: dict[int, list[StageRow]] = {}
+    for row in rows:
+        coming.setdefault(row.valid_from, []).append(row)
+        going.setdefault(row.valid_until, []).append(row)
+    edges = {edge for _, *span in inbound for edge in span}
+    moments = sorted({*coming, *going, *edges})
+    logs: dict[str, _Log] = {}
     found: list[Standing] = []
-    for start, end, visible in segments(spans):
-        seen = [rows[index] for index in visible if index < len(rows)]
-        touches = [inbound[index - len(rows)][0] for index in visible if index >= len(rows)]
-        logs = changes(seen, stages, min(touches) if touches else None, first_cycle_id)
-        cycles = tuple(_cycle(cycle_id, log, stages) for cycle_id, log in logs.items())
-        if cycles:
-            found.append(Standing(start, end, cycles))
+    for moment, until in pairwise(moments):
+        for row in going.get(moment, ()):
+            logs[row.cycle_id].drop(row)
+            if not logs[row.cycle_id].rows:
+                del logs[row.cycle_id]
+        for row in coming.get(moment, ()):
+            logs.setdefault(row.cycle_id, _Log(row.cycle_id, stages)).take(row)
+        first = min((occurred for occurred, start, end in inbound if start <= moment < end), default=None)
+        if cycles := _cycles(logs, stages, first, first_cycle_id):
+            found.append(Standing(moment, until, cycles))
     return found
 
 
@@ -182,24 +191,82 @@ def _all_lost(states: list[Change]) -> list[Change]:
     return found
 
 
-def _cycle(cycle_id: str, log: list[Change], stages: Stages) -> Cycle:
-    entered, previous, regressions, last_rank = log[0].occurred_at, log[0].stage, 0, -1
-    for change in log:
-        rank = change.position if change.position < len(stages.order) else -1
-        if change.stage != previous:
-            entered, previous = change.occurred_at, change.stage
-        if 0 <= rank < last_rank:
-            regressions += 1
-        last_rank = rank
-    final = log[-1]
-    terminal = final.position >= len(stages.order)
-    return Cycle(
-        cycle_id,
-        final.stage,
-        -1 if terminal else final.position,
-        entered,
-        log[0].occurred_at,
-        final.occurred_at,
-        regressions,
-        not terminal and final.stage != "won",
-    )
+def _cycles(
+    logs: Mapping[str, _Log], stages: Stages, first_inbound: int | None, first_cycle_id: str
+) -> tuple[Cycle, ...]:
+    cycles = sorted((log.cycle() for log in logs.values()), key=lambda cycle: (cycle.opened_at, cycle.cycle_id))
+    if stages.implicit_first and first_inbound is not None:
+        lead = Change(first_inbound, stages.position(stages.implicit_first), "", stages.implicit_first)
+        if not cycles:
+            return (_Walk(lead).cycle(first_cycle_id, stages),)
+        if first_inbound < cycles[0].opened_at:
+            cycles[0] = logs[cycles[0].cycle_id].cycle(lead)
+    return tuple(cycles)
+
+
+class _Walk:
+    """Where a run of changes leads, one step at a time."""
+
+    def __init__(self, first: Change) -> None:
+        self.first = self.last = first
+        self.entered_at = first.occurred_at
+        self.is_one_stage = True
+        self.regressions = 0
+
+    def step(self, change: Change, stages: Stages) -> None:
+        if change.stage != self.last.stage:
+            self.entered_at, self.is_one_stage = change.occurred_at, False
+        self.regressions += _is_regression(self.last, change, stages)
+        self.last = change
+
+    def cycle(self, cycle_id: str, stages: Stages, lead: Change | None = None) -> Cycle:
+        """Return where the cycle stands, `lead` being a change before all others."""
+        last = self.last
+        terminal = last.position >= len(stages.order)
+        opened_at, entered_at, regressions = self.first.occurred_at, self.entered_at, self.regressions
+        if lead is not None:
+            opened_at = lead.occurred_at
+            regressions += _is_regression(lead, self.first, stages)
+            if self.is_one_stage and lead.stage == last.stage:
+                entered_at = lead.occurred_at
+        rank = -1 if terminal else last.position
+        is_open = not terminal and last.stage != "won"
+        return Cycle(cycle_id, last.stage, rank, entered_at, opened_at, last.occurred_at, regressions, is_open)
+
+
+class _Log:
+    """The changes of one cycle while rows come into sight and go.
+
+    Nearly always a row that comes is later than all before it, and the walk takes one more step; else it starts again.
+    """
+
+    def __init__(self, cycle_id: str, stages: Stages) -> None:
+        self.cycle_id, self.stages = cycle_id, stages
+        self.rows: list[StageRow] = []
+        self._walk: _Walk | None = None
+
+    def take(self, row: StageRow) -> None:
+        self.rows.append(row)
+        if row.is_deal and row.change.stage == "lost":
+            self._walk = None
+        elif self._walk is not None:
+            if row.change > self._walk.last:
+                self._walk.step(row.change, self.stages)
+            else:
+                self._walk = None
+
+    def drop(self, row: StageRow) -> None:
+        self.rows.remove(row)
+        self._walk = None
+
+    def cycle(self, lead: Change | None = None) -> Cycle:
+        if self._walk is None:
+            (log,) = changes(self.rows, self.stages, None, "").values()
+            self._walk = _Walk(log[0])
+            for change in log[1:]:
+                self._walk.step(change, self.stages)
+        return self._walk.cycle(self.cycle_id, self.stages, lead)
+
+
+def _is_regression(before: Change, after: Change, stages: Stages) -> bool:
+    return after.position < before.position < len(stages.order)

@@ -112,8 +112,8 @@ def label(
 def newest_known(tables: Tables) -> int:
     """Return the newest known_at among the facts of a ledger, in microseconds; 0 for an empty one."""
     newest = [0]
-    for name, column in (("account_touches", "known_from"), ("deals", "known_at"), ("stage_changes", "known_at")):
-        known = tables[name][column].to_numpy()
+    for name in ("account_touches", "deals", "stage_changes", "attributes"):
+        known = tables[name]["known_from" if name == "account_touches" else "known_at"].to_numpy()
         newest.append(int(known.max(initial=0)))
     return max(newest)
 

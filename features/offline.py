@@ -10,13 +10,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.algebra import RELATIONS, Atom, Count, Decayed, Distinct, Latest, Recency, Sum, Where
+from features.algebra import RELATIONS, Atom, Distinct, Latest
 from features.catalogue import Catalogue
-from features.offline_spread import Passing, Spread
-from features.offline_sql import Codes, Grouped, Single, codes, columns, queries, seen
+from features.offline_spread import PLAIN, Passing, Spread
+from features.offline_sql import Codes, Single, codes, columns, queries, seen
 from features.plan import is_text, plan
 from features.relations import Relations
-from features.schema import DAY
 
 if TYPE_CHECKING:
     import duckdb
@@ -94,13 +93,18 @@ class _Engine:
         self.relations, self.catalogue = relations, catalogue
         self.plan = plan(catalogue)
         self.filters = {name: codes(self.plan.atoms, name) for name in RELATIONS}
-        self.grouped, self.single = queries(self.plan.atoms, self.filters)
+        self.single = queries(self.plan.atoms, self.filters)
         self.rows: dict[str, pa.Table] = {}
-        self.passing: dict[str, Passing] = {}
+        self.spreads: dict[str, Spread] = {}
         for name in RELATIONS:
-            self.rows[name], self.passing[name] = _rows(
-                relations.tables[name], name, self.plan.atoms, self.filters[name]
-            )
+            self.rows[name], passing = _rows(relations.tables[name], name, self.plan.atoms, self.filters[name])
+            plain = [
+                (place, atom)
+                for place, atom in enumerate(self.plan.atoms)
+                if atom.of == name and isinstance(atom, PLAIN)
+            ]
+            if plain:
+                self.spreads[name] = Spread(plain, passing)
         self.numbers = np.empty((len(self.plan.atoms), size))
         # One thread: with about as many groups as rows, a second one mostly merges what the first has done.
         self.connection: duckdb.DuckDBPyConnection = duckdb.connect(":memory:", config={"threads": 1})
@@ -127,10 +131,14 @@ class _Engine:
         numbers.fill(np.nan)
         texts: dict[int, pa.Array] = {}
         for place, atom in enumerate(self.plan.atoms):
-            if isinstance(atom, Count | Sum | Distinct | Decayed):
+            if isinstance(atom, Distinct):
                 numbers[place] = 0.0
-        for grouped in self.grouped:
-            self._spread(grouped, numbers, texts)
+        for name, spread in self.spreads.items():
+            read = ", ".join(("pair", "cell", "age", *spread.columns))
+            spread.write(self._fetch(f"SELECT {read} FROM seen_{name}"), numbers)
+        for place, atom in enumerate(self.plan.atoms):
+            if isinstance(atom, Latest):
+                self._look_up(place, atom, numbers, texts)
         for single in self.single:
             self._scatter(single, numbers)
         arrays = [
@@ -146,29 +154,6 @@ class _Engine:
         found = self._fetch(single.sql)
         for column, place in enumerate(single.places):
             numbers[place, found["pair"]] = _floats(found[f"c{column}"])
-
-    def _spread(self, grouped: Grouped, numbers: Floats, texts: dict[int, pa.Array]) -> None:
-        """Combine, for every atom, the cells that its filter lets pass."""
-        found = self._fetch(grouped.sql)
-        spread = Spread(self.passing[grouped.relation], found["pair"], found["cell"], numbers.shape[1])
-        values = {name: _floats(found[name]) for name in grouped.parts.values()}
-        wanted: dict[tuple[str, str], dict[Where, list[int]]] = {}
-        counts: list[tuple[int, Where, str]] = []
-        for place, atom, names in grouped.atoms:
-            how = "min" if isinstance(atom, Recency) else "max" if isinstance(atom, Latest) else "sum"
-            wanted.setdefault((names[0], how), {}).setdefault(atom.where, []).append(place)
-            counts += [(place, atom.where, name) for name in names[1:]]
-        for (name, how), places in wanted.items():
-            for where, combined in spread.over(values[name], tuple(places), how):
-                numbers[places[where]] = combined
-        for place, where, name in counts:
-            ((_, number),) = spread.over(values[name], (where,), "sum")
-            numbers[place] = np.divide(numbers[place], number, out=np.full_like(number, np.nan), where=number > 0)
-        for place, atom, _ in grouped.atoms:
-            if isinstance(atom, Recency):
-                numbers[place] /= DAY
-            elif isinstance(atom, Latest):
-                self._look_up(place, atom, numbers, texts)
 
     def _look_up(self, place: int, atom: Latest, numbers: Floats, texts: dict[int, pa.Array]) -> None:
         """Replace the line numbers found for a Latest by the column's values there."""

@@ -1,6 +1,6 @@
-"""The atoms of a catalogue as SQL.
+"""The range join of pairs with rows, and the atoms that take more than one pass, as SQL.
 
-Only SUM, COUNT, MIN and MAX of CASE, EXP, CAST, equi-joins, range conditions, GROUP BY and integer epochs are used, and
+Only SUM, COUNT, MIN and MAX of CASE, CAST, equi-joins, range conditions, GROUP BY and integer epochs are used, and
 ROW_NUMBER and LAG for the median gap between deals: a subset that DuckDB, Spark and warehouses read alike. Texts arrive
 as integers (`Codes` for those that filters compare with, a dictionary's for those that are told apart).
 
@@ -8,27 +8,23 @@ For each relation, ``seen_<relation>`` holds one row for every pair and row visi
 (microseconds from ``occurred_at`` to ``as_of``), ``line`` (the row's number, ascending in time) and the
 columns that atoms read.
 
-Filters are not evaluated row by row and feature by feature. Rows that no filter tells apart share a *cell*, as they do
-online; rows are summed per pair and cell, and every filter then adds up the cells it lets pass. With some hundred
-features that is several times cheaper than a CASE for each.
+What takes one pass over these rows (counts, sums, decays, recencies, latest rows) is left to `features.offline_spread`:
+the engine would make a group of nearly every row, and some hundred CASEs a row cost several times as much.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from features.algebra import (
     LOOKBACK_DAYS,
     RELATIONS,
     Atom,
     Cadence,
-    Count,
     Decayed,
     Distinct,
     Gap,
-    Latest,
     Mean,
     Recency,
     Sum,
@@ -37,6 +33,7 @@ from features.algebra import (
     Where,
     window_days,
 )
+from features.offline_spread import PLAIN
 from features.schema import DAY
 
 _MICROS = f"{DAY}.0e0"
@@ -66,46 +63,12 @@ class Codes:
         )
 
 
-@dataclass
-class Grouped:
-    """A query with a row per pair and cell: columns ``pair``, ``cell``, ``c0``, ``c1``, ...
-
-    Parameters
-    ----------
-    relation : str
-    parts : dict of str to str
-        Aggregate to the name of its column.
-    atoms : list of (int, Atom, tuple of str)
-        Place of each atom that follows from it, the atom, and the columns it needs.
-    """
-
-    relation: str
-    parts: dict[str, str] = field(default_factory=dict)
-    atoms: list[tuple[int, Atom, tuple[str, ...]]] = field(default_factory=list)
-
-    def add(self, place: int, atom: Atom) -> None:
-        """Add an atom."""
-        names = tuple(self.parts.setdefault(part, f"c{len(self.parts)}") for part in _aggregates(atom))
-        self.atoms.append((place, atom, names))
-
-    @property
-    def sql(self) -> str:
-        """The query."""
-        picked = ", ".join(f"{part} AS {name}" for part, name in self.parts.items())
-        return f"SELECT pair, cell, {picked} FROM seen_{self.relation} GROUP BY pair, cell"
-
-
 @dataclass(frozen=True)
 class Single:
     """A query with a row per pair: ``pair`` and the value of each of some atoms, ``c0``, ``c1``, ..."""
 
     sql: str
     places: tuple[int, ...]
-
-
-def is_grouped(atom: Atom) -> bool:
-    """Tell whether an atom follows from sums, minima and maxima per pair and cell."""
-    return not isinstance(atom, Distinct | TopShare | Gap | Waiting | Cadence)
 
 
 def codes(atoms: Iterable[Atom], relation: str) -> Codes:
@@ -133,7 +96,9 @@ def columns(atoms: Iterable[Atom], relation: str) -> list[str]:
 def seen(relation: str, atoms: Sequence[Atom], filters: Codes) -> str:
     """Return the query behind ``seen_<relation>``: the range join of pairs with the relation's rows."""
     lookback = f" AND r.occurred_at > p.as_of - {LOOKBACK_DAYS * DAY}" if relation == "touches" else ""
-    compared = {name for atom in atoms if atom.of == relation and not is_grouped(atom) for name in atom.where.columns()}
+    compared = {
+        name for atom in atoms if atom.of == relation and not isinstance(atom, PLAIN) for name in atom.where.columns()
+    }
     picked = [f"r.f_{name}" for name in filters.values if name in compared]
     for name in columns(atoms, relation):
         picked.append(f"p.as_of - r.{name} AS {name}_age" if name in RELATIONS[relation]["time"] else f"r.{name}")
@@ -144,8 +109,8 @@ def seen(relation: str, atoms: Sequence[Atom], filters: Codes) -> str:
     )
 
 
-def queries(atoms: Sequence[Atom], filters: Mapping[str, Codes]) -> tuple[list[Grouped], list[Single]]:
-    """Return the queries that together give every atom.
+def queries(atoms: Sequence[Atom], filters: Mapping[str, Codes]) -> list[Single]:
+    """Return the queries that give the atoms which take more than one pass over the rows.
 
     Parameters
     ----------
@@ -154,39 +119,18 @@ def queries(atoms: Sequence[Atom], filters: Mapping[str, Codes]) -> tuple[list[G
     filters : mapping of str to Codes
         Per relation.
     """
-    grouped: dict[str, Grouped] = {}
     told_apart: dict[tuple[str, Where, str], list[tuple[int, Distinct | TopShare]]] = {}
-    single: list[Single] = []
+    found: list[Single] = []
     for place, atom in enumerate(atoms):
         if isinstance(atom, Distinct | TopShare):
             told_apart.setdefault((atom.of, atom.where, atom.column), []).append((place, atom))
         elif isinstance(atom, Gap | Waiting):
-            single.append(_replies(place, atom, filters["touches"]))
+            found.append(_replies(place, atom, filters["touches"]))
         elif isinstance(atom, Cadence):
-            single.append(_cadence(place, atom, filters[atom.of]))
-        else:
-            grouped.setdefault(atom.of, Grouped(atom.of)).add(place, atom)
+            found.append(_cadence(place, atom, filters[atom.of]))
     for (relation, where, column), group in told_apart.items():
-        single.append(_values(relation, where, column, group, filters[relation]))
-    return list(grouped.values()), single
-
-
-def _aggregates(atom: Atom) -> tuple[str, ...]:
-    """Return the aggregates, per pair and code, that an atom needs."""
-    within = _within(atom)
-    if isinstance(atom, Count):
-        return (f"COUNT({_when(within, '1')})",)
-    if isinstance(atom, Decayed):
-        return (f"SUM(EXP(age * ({-math.log(2) / (atom.half_life_days * DAY)!r})))",)
-    if isinstance(atom, Recency):
-        age = "age" if atom.at == "occurred_at" else f"{atom.at}_age"
-        return (f"MIN({_when(within, age)})",)
-    if isinstance(atom, Latest):
-        return (f"MAX({_when(within, 'line')})",)
-    if isinstance(atom, Sum | Mean):
-        value = _when(within, atom.column)
-        return (f"SUM({value})",) if isinstance(atom, Sum) else (f"SUM({value})", f"COUNT({value})")
-    raise TypeError(f"{type(atom).__name__} is not a plain aggregate.")
+        found.append(_values(relation, where, column, group, filters[relation]))
+    return found
 
 
 def _values(

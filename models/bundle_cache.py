@@ -98,11 +98,13 @@ class BundleCache:
         if sealed.goal != goal:
             raise BundleError(f"The bundle answers the goal {sealed.goal!r}, not {goal!r}.")
         target = self.pointer(goal)
-        with tempfile.NamedTemporaryFile(dir=self._root, prefix=".current-", delete=False) as file:
-            file.write(to_bytes({"goal": goal, "digest": digest, "version": version}))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(target)
+        with tempfile.TemporaryDirectory(dir=self._root, prefix=".incoming-") as temporary:
+            pointer = Path(temporary) / "pointer"
+            with pointer.open("wb") as file:
+                file.write(to_bytes({"goal": goal, "digest": digest, "version": version}))
+                file.flush()
+                os.fsync(file.fileno())
+            pointer.replace(target)
 
     def pointer(self, goal: str) -> Path:
         """Return the file that names the current bundle of a goal; a change of it is a change of champion."""
@@ -130,9 +132,9 @@ class BundleCache:
             raise BundleError(f"{path} names no bundle.")
         return Current(goal, digest, version, self._bundles / digest)
 
-    def goals(self) -> tuple[str, ...]:
-        """Return the goals that have a current bundle, in order."""
-        return tuple(sorted(path.name.removeprefix("CURRENT.") for path in self._root.glob("CURRENT.*")))
+    def holds(self, current: Current) -> bool:
+        """Return whether the files of a current bundle are all there, with the content that its digest names."""
+        return self._is_whole(current.folder)
 
     def load(self, current: Current, *, timeout: float = 60.0) -> Bundle:
         """Return a bundle of the cache; its check in a child process is done once and remembered.

@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -222,23 +221,6 @@ SCORERS: Mapping[str, type[LogisticScorer] | type[LightgbmScorer]] = {
     scorer.kind: scorer for scorer in (LogisticScorer, LightgbmScorer)
 }
 """Scorers by the kind that a manifest names."""
-
-
-def save_scorer(scorer: Scorer, folder: Path) -> None:
-    """Write the files of a scorer into a folder that exists."""
-    for name, content in scorer.files().items():
-        (folder / name).write_bytes(content)
-
-
-def load_scorer(folder: Path, kind: str, name: str) -> Scorer:
-    """Return the scorer of a folder; a bundle does the same with hashes verified first.
-
-    Raises
-    ------
-    BundleError
-        When the kind is not known or its file is damaged.
-    """
-    return scorer_from_files({SCORERS[kind].file: (folder / SCORERS[kind].file).read_bytes()}, kind, name)
 
 
 def scorer_from_files(files: Mapping[str, bytes], kind: str, name: str) -> Scorer:

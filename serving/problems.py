@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
-from features.errors import BundleError, RowError, SmarketingError, StoreError, UnknownError
+from features.errors import BundleError, RowError, SmarketingError, StoreError, UnknownError, nearest
 from serving.wire import Wire
 
 _LOG = logging.getLogger("smarketing.serving")
@@ -112,7 +112,7 @@ def problem(scope: Mapping[str, Any], error: Exception) -> Response:
     error : Exception
         An error that is not the project's own, nor the framework's, gives a 500 that says nothing about it.
     """
-    status, detail, errors, headers = _translate(error)
+    status, detail, errors, headers = _translate(scope, error)
     kind, title = _KINDS.get(status, ("other", "The request can not be answered"))
     document = {
         "type": f"urn:smarketing:problem:{kind}",
@@ -143,12 +143,14 @@ def install(app: FastAPI) -> None:
 _OURS = (RequestError, RowError, UnknownError, StoreError, BundleError)
 
 
-def _translate(error: Exception) -> tuple[int, str, Sequence[FieldProblem], Mapping[str, str]]:
+def _translate(
+    scope: Mapping[str, Any], error: Exception
+) -> tuple[int, str, Sequence[FieldProblem], Mapping[str, str]]:
     match error:
         case RequestError():
             return error.status, str(error), error.errors, error.headers
         case RequestValidationError():
-            return _invalid(error)
+            return _invalid(error, _known(scope))
         case HTTPException():
             return error.status_code, _KINDS.get(error.status_code, ("", "No answer"))[1] + ".", (), error.headers or {}
         case UnknownError():
@@ -167,15 +169,23 @@ def _translate(error: Exception) -> tuple[int, str, Sequence[FieldProblem], Mapp
 _LATER = MappingProxyType({"retry-after": "1"})
 
 
-def _invalid(error: RequestValidationError) -> tuple[int, str, Sequence[FieldProblem], Mapping[str, str]]:
+def _known(scope: Mapping[str, Any]) -> tuple[str, ...]:
+    body = getattr(scope.get("route"), "body_field", None)
+    fields = {} if body is None else body.field_info.annotation.model_fields
+    return tuple(field.alias or name for name, field in fields.items())
+
+
+def _invalid(
+    error: RequestValidationError, known: Sequence[str]
+) -> tuple[int, str, Sequence[FieldProblem], Mapping[str, str]]:
     errors = error.errors()
     if any(item["type"] == "json_invalid" for item in errors):
         return 400, "The body is not JSON.", (), {}
     found = [
         FieldProblem(
-            field=".".join(str(part) for part in item["loc"] if part != "body") or "body",
+            field=_place(item["loc"]),
             code=_CODES.get(item["type"], "type"),
-            message=_words(item["msg"]),
+            message=_unknown(item["loc"], known) if item["type"] == "extra_forbidden" else _words(item["msg"]),
         )
         for item in errors
     ]
@@ -183,6 +193,15 @@ def _invalid(error: RequestValidationError) -> tuple[int, str, Sequence[FieldPro
 
 
 _CODES = MappingProxyType({"missing": "required", "extra_forbidden": "unknown_field", "literal_error": "choice"})
+
+
+def _place(location: Sequence[object]) -> str:
+    # The first part says where a field was sent: in the body, the query, the path or the headers.
+    return ".".join(str(part) for part in location[1:]) or str(location[0])
+
+
+def _unknown(location: Sequence[object], known: Sequence[str]) -> str:
+    return f"There is no such field.{nearest(str(location[-1]), known)} Allowed: {', '.join(known)}."
 
 
 def _words(message: str) -> str:

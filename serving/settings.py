@@ -8,13 +8,20 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
+def _beside(store: str) -> Path:
+    return Path("smarketing.bundles") if "://" in store else Path(store).with_name("smarketing.bundles")
+
+
 class Settings(BaseSettings):
     """What the service needs to know before it starts; built once and passed down."""
 
     model_config = SettingsConfigDict(env_prefix="SMARKETING_", frozen=True, extra="forbid")
 
     store: str = Field(default="smarketing.db", description="The ledger: a SQLite file or a database address")
-    cache: Path = Field(default=Path("smarketing.bundles"), description="Folder of the models, filled by the refresher")
+    cache: Path = Field(
+        default_factory=lambda told: _beside(told["store"]),
+        description="Folder of the models, filled by the refresher; beside the store unless given",
+    )
     agreement: Path | None = Field(default=None, description="The agreement; none means the built-in defaults")
     refresh: bool = Field(default=False, description="Keep that folder filled from the registry, in a child process")
     api_key: SecretStr | None = Field(default=None, description="A key with every scope, beside those on file")

@@ -13,6 +13,8 @@ from features.relations.stages import stage_timelines
 Timelines = Mapping[str, Sequence[Standing]]
 """Where the cycles of one account stand over time, by kind of business."""
 
+_KINDS_ZH = {"new": "新业务", "expansion": "增购", "renewal": "续约"}
+
 
 @dataclass(frozen=True)
 class Eligibility:
@@ -62,11 +64,12 @@ def eligibility(standing: Standing | None, goal: Goal) -> Eligibility:
         Of the cycles of the goal's kind; None when there is no such cycle.
     goal : Goal
     """
+    kind_zh = _KINDS_ZH[goal.kind]
     if standing is None:
         return Eligibility(
             False,
             None,
-            {"en": f"The account has no {goal.kind} cycle at this moment.", "zh": f"该账户此时没有 {goal.kind} 周期。"},
+            {"en": f"The account has no {goal.kind} cycle at this moment.", "zh": f"该账户此时没有{kind_zh}周期。"},
         )
     furthest = standing.furthest
     if any(cycle.is_open and cycle.stage in goal.from_ for cycle in standing.cycles):
@@ -77,7 +80,7 @@ def eligibility(standing: Standing | None, goal: Goal) -> Eligibility:
             furthest.stage,
             {
                 "en": f"The account's {goal.kind} cycle has ended: its stage is {furthest.stage}.",
-                "zh": f"该账户的 {goal.kind} 周期已结束：阶段为 {furthest.stage}。",
+                "zh": f"该账户的{kind_zh}周期已结束：阶段为 {furthest.stage}。",
             },
         )
     asked = ", ".join(goal.from_)

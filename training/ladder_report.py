@@ -117,6 +117,7 @@ class Report:
                 "train.log_loss": rung.log_loss,
                 "train.excess": rung.excess,
                 "train.excess_error": rung.excess_error,
+                "trees": rung.trees,
             }
             found |= {f"{rung.name}.{name}": value for name, value in flat.items()}
             if rung.name == self.best:
@@ -160,8 +161,23 @@ class Report:
             f"Data: {shown(self.data_from)} to {shown(self.data_until)}, reporting lag {lag}, hash {self.digest[:12]}.",
             "",
         )
-        closing = f"Calibration on {self.calibration}. Capacity: {self.capacity:,} of the test snapshots."
+        closing = f"Calibration on {self.calibration}. {self._capacity()}"
         return "\n".join([*told, *tables, self.verdict(), closing])
+
+    @property
+    def _covers_all(self) -> bool:
+        return self.capacity >= self.counts.test
+
+    def _capacity(self) -> str:
+        if self._covers_all:
+            return f"Capacity covers every row: all {self.counts.test:,} test snapshots."
+        return f"Capacity: {self.capacity:,} of the {self.counts.test:,} test snapshots."
+
+    def _cell(self, key: str, form: str, found: Mapping[str, float]) -> str:
+        # Of rows that are all acted on, the share of positives is the base rate: it says nothing of the rung.
+        if key == "precision_at_capacity" and self._covers_all:
+            return "-"
+        return form.format(found[key]) if key in found else ""
 
     def _table(self, title: str, measures: Mapping[str, Mapping[str, float]]) -> str:
         from rich.console import Console
@@ -172,7 +188,7 @@ class Report:
         for _, heading, _ in COLUMNS:
             table.add_column(heading, justify="right")
         for name, found in measures.items():
-            cells = [form.format(found[key]) if key in found else "" for key, _, form in COLUMNS]
+            cells = [self._cell(key, form, found) for key, _, form in COLUMNS]
             table.add_row(f"* {name}" if name == self.best else f"  {name}", *cells)
         out = io.StringIO()
         Console(file=out, width=110, color_system=None, legacy_windows=False).print(table)

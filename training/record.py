@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from models.rungs import LIGHTGBM
 from training.dataset import shown
 from training.pictures import reliability_picture
 from training.registry import RunRecord
@@ -20,9 +21,10 @@ def record_of(trained: Trained, params: Mapping[str, object]) -> RunRecord:
     ----------
     trained : Trained
     params : mapping
-        The whole configuration, flat.
+        The whole configuration, flat; of the boosted rung's parameters only those that differ from the defaults.
     """
     report, declared = trained.report, trained.dataset.catalogue
+    config = {**{f"lightgbm.{name}": value for name, value in LIGHTGBM.items()}, **params}
     data = {
         "data.from": shown(report.data_from),
         "data.until": shown(report.data_until),
@@ -34,14 +36,14 @@ def record_of(trained: Trained, params: Mapping[str, object]) -> RunRecord:
     }
     return RunRecord(
         goal=report.goal,
-        params={**params, **data},
+        params={**config, **data},
         metrics=report.metrics(),
         tags={
             "smarketing.goal": report.goal,
             "smarketing.rung": report.best,
             "smarketing.calibration": report.calibration,
         },
-        documents={"report.json": report.document(), "config.json": dict(params)},
+        documents={"report.json": report.document(), "config.json": config},
         pictures={
             "reliability.png": reliability_picture(trained.reliability, f"{report.goal}: {report.best} on the test")
         },

@@ -24,6 +24,8 @@ from training.registry import Registered, Registry
 LOG = logging.getLogger("smarketing.refresh")
 LONGEST_PAUSE = 600.0
 """Seconds between attempts, at most, while the registry does not answer."""
+_TIDYING = 1.0
+"""Seconds that a process told to end has for removing what it was about to write."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Refreshed:
     Parameters
     ----------
     switched : tuple of Registered
-        Champions that are now current and were not before.
+        Champions that are now current and were not before, or were damaged.
     refused : tuple of str
         Messages about champions that could not be used; the goals keep what they had.
     """
@@ -45,7 +47,8 @@ class Refreshed:
 def refresh(registry: Registry, cache: BundleCache) -> Refreshed:
     """Make every champion of the registry the current bundle of its goal.
 
-    A bundle that the cache holds already is not copied again; a copy is checked in a child process before it is used.
+    A bundle that the cache holds whole is not copied again, and a damaged one is; a copy is checked in a child process
+    before it is used.
 
     Raises
     ------
@@ -58,8 +61,8 @@ def refresh(registry: Registry, cache: BundleCache) -> Refreshed:
     for champion in registry.champions():
         version = f"{champion.version}.0"
         try:
-            current = cache.current(champion.goal)
-            if current is not None and _is_this(champion, current):
+            current = _readable(cache, champion.goal)
+            if current is not None and _is_this(champion, current) and cache.holds(current):
                 continue
             digest = _hold(registry, cache, champion)
             cache.switch(champion.goal, digest, version)
@@ -109,10 +112,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1 if done.refused else 0
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, lambda *_: _end(stopping))
     _watch_parent(stopping)
     keep_fresh(registry, cache, every=told.every, stopping=stopping)
     return 0
+
+
+def _end(stopping: threading.Event) -> None:
+    # At once, even in the seconds of MLflow's import: whoever stops the service waits. A library may swallow the exit,
+    # so a second later it is enforced; the cache bears an end anywhere, since folders and pointers appear whole.
+    if not stopping.is_set():
+        stopping.set()
+        enforced = threading.Timer(_TIDYING, os._exit, (0,))
+        enforced.daemon = True
+        enforced.start()
+        raise SystemExit(0)
+
+
+def _readable(cache: BundleCache, goal: str) -> Current | None:
+    # A pointer that can not be read points at nothing: the switch writes it anew.
+    try:
+        return cache.current(goal)
+    except BundleError:
+        return None
 
 
 def _is_this(champion: Registered, current: Current) -> bool:

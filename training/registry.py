@@ -162,7 +162,7 @@ class Registry:
         """Record a run, register its bundle as the next version of the goal's model, and make it the champion.
 
         The champion so far gets the alias ``previous``. Aliases move last: a publication that fails half-way leaves
-        the champion where it was.
+        the champion where it was, and its run is marked as failed.
 
         Raises
         ------
@@ -173,13 +173,13 @@ class Registry:
             model = _PREFIX + record.goal
             before = _version_of(client, model, CHAMPION)
             run_id = self._run(client, record.goal)
-            _write_run(client, run_id, record)
-            version = self._register(client, run_id, model, record, bundle)
-            client.set_model_version_tag(model, str(version), _DIGEST, digest)
-            if before is not None:
-                client.set_registered_model_alias(model, PREVIOUS, before.version)
-            client.set_registered_model_alias(model, CHAMPION, str(version))
-            client.set_terminated(run_id)
+            with _ended(client, run_id):
+                _write_run(client, run_id, record)
+                version = self._register(client, run_id, model, record, bundle)
+                client.set_model_version_tag(model, str(version), _DIGEST, digest)
+                if before is not None:
+                    client.set_registered_model_alias(model, PREVIOUS, before.version)
+                client.set_registered_model_alias(model, CHAMPION, str(version))
             return Registered(record.goal, model, version, run_id, digest)
 
     def champions(self) -> list[Registered]:
@@ -307,6 +307,18 @@ def _version_of(client: MlflowClient, model: str, alias: str) -> Any:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+
+
+@contextlib.contextmanager
+def _ended(client: MlflowClient, run_id: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        # Whatever stopped the work may stop this too; the first error is the one to tell.
+        with contextlib.suppress(Exception):
+            client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id)
 
 
 def _write_run(client: MlflowClient, run_id: str, record: RunRecord) -> None:

@@ -21,6 +21,8 @@ def features(
     """List the catalogue, or show its values for one account at any moment."""
     if list_ == (account is not None):
         raise typer.BadParameter("give either --list or --account ID.", param_hint="--list / --account")
+    if list_ and as_of is not None:
+        raise typer.BadParameter("goes with --account ID: a list has no moment.", param_hint="--as-of")
     console = Console.of(ctx)
     from features.catalogue import catalogue
 
@@ -49,7 +51,7 @@ def features(
         return
     values = dict(zip(declared.names, _values(console, account, as_of), strict=True))
     for row in rows:
-        row["value"] = _plain(values[str(row["feature"])])
+        row["value"] = _plain(values[str(row["feature"])], is_count=row["dtype"] == "count")
     console.emit_rows(rows, columns=("feature", "value", "unit", "family", "en"))
 
 
@@ -69,5 +71,7 @@ def _values(console: Console, account: str, as_of: str | None) -> list[float | s
     return evaluator.evaluate(evaluator.prepare(relations, account), moment)
 
 
-def _plain(value: float | str | None) -> float | str | None:
-    return None if isinstance(value, float) and value != value else value
+def _plain(value: float | str | None, *, is_count: bool) -> float | str | None:
+    if isinstance(value, float) and value != value:
+        return None
+    return int(value) if is_count and isinstance(value, float) else value

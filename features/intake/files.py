@@ -32,7 +32,11 @@ CHUNK = 20_000
 
 _KINDS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _BLOCK = 1 << 20
+_LONGEST_CELL = 1 << 24
 _READ_FIRST = ("accounts", "contacts", "attributes", "fx_rates", "spend", "targets", "touchpoints", "touch_links")
+
+# Python's own limit gives up a whole file for one long cell; what is too long for its column is refused by row instead.
+csv.field_size_limit(_LONGEST_CELL)
 
 
 @dataclass(frozen=True)

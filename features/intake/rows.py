@@ -139,6 +139,9 @@ class RowParser:
 
     def _touch(self, row: Row, plan: _Plan, raw: Mapping[str, object]) -> list[tuple[str, Row]]:
         _one_email(plan, raw)
+        if row["properties"] is not None and "@" in str(row["properties"]):
+            said = self.hash_emails(orjson.loads(str(row["properties"])))
+            row["properties"] = orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
         if row.get("deleted"):
             return [("touchpoints", row)]
         if all(row[column] is None for column in _IDENTITY):

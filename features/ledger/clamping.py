@@ -15,7 +15,7 @@ from features.ledger.tables import clamped_keys
 from features.ledger.transaction import Transaction
 from features.schema import Table
 
-_PERIODS = frozenset({"spend", "targets", "fx_rates"})
+PERIODS = frozenset({"spend", "targets", "fx_rates"})
 """Tables whose clock begins a period: it may well lie ahead, and nobody's clock is wrong."""
 
 
@@ -31,7 +31,7 @@ def clamp(
     sent : sequence of list
         Values of each row in the order of the table's columns.
     live : sequence of bool
-        Which of them we stamp ourselves; the others are taken as they are.
+        Which of them we stamp ourselves; those of the others that are ahead are for `refuse_ahead`.
 
     Notes
     -----
@@ -39,7 +39,7 @@ def clamp(
     Where the clock is part of the key, the key as sent is remembered, so that the row is known when it comes again.
     """
     rows = list(sent)
-    if table.clock is None or table.name in _PERIODS:
+    if table.clock is None or table.name in PERIODS:
         return rows, set()
     at = table.names.index(table.clock)
     stamp = transaction.stamp
@@ -64,6 +64,43 @@ def clamp(
             rows[i] = row
     staging.insert(transaction.connection, clamped_keys, [(table.name, key, at) for key, at in remembered.items()])
     return rows, refused
+
+
+def refuse_ahead(
+    transaction: Transaction,
+    name: str,
+    clock: str | None,
+    clocks: Sequence[int | None],
+    known: Sequence[int | None],
+) -> set[int]:
+    """Refuse rows that come with times of their own which lie ahead of ours, and return their places.
+
+    What nobody can know yet would count as the newest word of the ledger, and nothing would seem unfinished any more.
+
+    Parameters
+    ----------
+    transaction : Transaction
+    name : str
+        Name of the table.
+    clock : str or None
+        Column that says when a row happened; None when it has none.
+    clocks : sequence of (int or None)
+        What each row says there; all None when there is no such column.
+    known : sequence of (int or None)
+        Since when each row is said or assumed to have been known; None where we stamp it.
+    """
+    limit = transaction.stamp + AHEAD
+    refused = set()
+    for i, (at, known_at) in enumerate(zip(clocks, known, strict=True)):
+        if at is not None and at > limit:
+            field, moment = clock or "known_at", at
+        elif known_at is not None and known_at > limit:
+            field, moment = "known_at", known_at
+        else:
+            continue
+        refused.add(i)
+        transaction.reject(name, i, field, "future", _message(field, moment, transaction.stamp))
+    return refused
 
 
 def _restore(transaction: Transaction, table: Table, rows: list[list[Any]], at: int) -> None:

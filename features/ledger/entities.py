@@ -8,6 +8,7 @@ from typing import Any, cast
 from features.ledger import staging
 from features.ledger.append import digest
 from features.ledger.attach import Attachments
+from features.ledger.clamping import refuse_ahead
 from features.ledger.records import Row
 from features.ledger.tables import STORED, identities
 from features.ledger.transaction import Transaction
@@ -24,7 +25,12 @@ def append_entities(transaction: Transaction, attachments: Attachments, table: T
     stored = _stored(transaction, table, {cast("str", row[table.key[0]]) for row in rows})
     changed: dict[str, tuple[object, ...]] = {}
     owned: dict[tuple[str, str, str], int] = {}
+    created = [cast("int | None", row.get("created_at")) for row in rows]
+    recorded = [cast("int | None", row.get("known_at")) for row in rows]
+    refused = refuse_ahead(transaction, table.name, "created_at", created, recorded)
     for index, row in enumerate(rows):
+        if index in refused:
+            continue
         identity = cast("str", row[table.key[0]])
         if row.get("deleted"):
             message = f"{table.name} can not be retracted; only facts can. Erase {identity} instead."
@@ -45,7 +51,7 @@ def append_entities(transaction: Transaction, attachments: Attachments, table: T
             transaction.changed.add(identity)
         value = row.get(_IDENTITY[table.name])
         if value is not None:
-            known_at = _known_at(transaction, row, values[-1])
+            known_at = min(_known_at(transaction, row, values[-1]), transaction.stamp)
             owned[_IDENTITY[table.name], cast("str", value), identity] = known_at
     staging.replace(transaction.connection, STORED[table.name], changed.values())
     _own(transaction, attachments, owned)

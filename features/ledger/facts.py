@@ -10,12 +10,12 @@ from typing import Any, cast
 from features.ledger import staging
 from features.ledger.append import Addition, Conflict, Version, decide, digest
 from features.ledger.attach import AUTOMATIC, Attachments
-from features.ledger.clamping import clamp
+from features.ledger.clamping import PERIODS, clamp, refuse_ahead
 from features.ledger.links import Keys
 from features.ledger.records import Row
 from features.ledger.tables import EVERY_ACCOUNT, STORED
 from features.ledger.transaction import Transaction
-from features.schema import TABLES, Table
+from features.schema import FOREVER, TABLES, Table
 
 _VERSION = ("revision", "digest", "known_at", "known_until", "ledger_seq")
 
@@ -31,6 +31,9 @@ def append_facts(transaction: Transaction, attachments: Attachments, table: Tabl
     values, refused = clamp(transaction, table, sent, live)
     keys = list(map(_key_of(table), values))
     assumed = _assumed(transaction, table, values, keys)
+    latest = FOREVER if table.name in PERIODS else transaction.stamp
+    if table.name not in PERIODS and not all(live):
+        refused |= _refuse_ahead(transaction, table, values, recorded, assumed, live)
     distinct = set(keys)
     histories = _histories(transaction, table, distinct)
     may_repeat = len(distinct) < len(keys)
@@ -41,6 +44,7 @@ def append_facts(transaction: Transaction, attachments: Attachments, table: Tabl
         if i in refused:
             continue
         known_at, origin = _known(recorded[i], assumed[i], transaction.stamp)
+        known_at = min(known_at, latest)
         history = histories.get(keys[i], ())
         revision = cast("int | None", row.get("revision"))
         decision = decide(history, digests[i], known_at, revision=revision, live=origin == "server")
@@ -68,6 +72,23 @@ def _known(recorded: int | None, assumed: int | None, stamp: int) -> tuple[int, 
     if recorded is not None:
         return recorded, "recorded"
     return (stamp, "server") if assumed is None else (assumed, "assumed")
+
+
+def _refuse_ahead(
+    transaction: Transaction,
+    table: Table,
+    values: Sequence[list[Any]],
+    recorded: Sequence[int | None],
+    assumed: Sequence[int | None],
+    live: Sequence[bool],
+) -> set[int]:
+    """Refuse the rows not stamped by us whose times lie ahead of ours; `clamp` has seen to the others."""
+    clocks: list[int | None] = [None] * len(values)
+    if table.clock is not None:
+        at = table.names.index(table.clock)
+        clocks = [None if ours else row[at] for row, ours in zip(values, live, strict=True)]
+    known = [then if said is None else said for said, then in zip(recorded, assumed, strict=True)]
+    return refuse_ahead(transaction, table.name, table.clock, clocks, known)
 
 
 class _Notes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from operator import itemgetter
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -27,17 +30,16 @@ def deal_rows(deals: pa.Table, account: Codes, rates: pa.Table, currency: str) -
         members = order[begin:stop].tolist()
         for since, until, visible in segments([(int(start[row]), int(end[row])) for row in members]):
             top = members[visible[-1]]
-            found.append((int(account[top]), since, until, int(occurred[top]), int(occurred[members[visible[0]]]), top))
+            day, opened = int(occurred[top]), int(occurred[members[visible[0]]])
+            for begun, ended, amount in rate.converted(amounts[top], text["currency"][top], day, since, until):
+                found.append((int(account[top]), begun, ended, day, opened, top, amount))
     found.sort(key=lambda row: (row[0], row[3], text["deal_id"][row[5]], row[1]))
     source = [row[5] for row in found]
     columns: dict[str, pa.Array] = leading(found)
     columns["opened_at"] = pa.array([row[4] for row in found], pa.int64())
     for name in RELATIONS["deals"]["text"]:
         columns[name] = pa.array([text[name][row] for row in source], pa.string())
-    columns["amount"] = pa.array(
-        [rate.convert(amounts[row], text["currency"][row], int(occurred[row]), int(start[row])) for row in source],
-        pa.float64(),
-    )
+    columns["amount"] = pa.array([row[6] for row in found], pa.float64())
     return pa.table(columns)
 
 
@@ -61,16 +63,31 @@ class _Rates:
             rates["rate"].to_pylist(),
             strict=True,
         )
-        for currency, day, since, until, rate in values:
+        for code, day, since, until, rate in sorted(values):
             if since < until:
-                self.rows.setdefault(currency, []).append((day, since, until, rate))
+                self.rows.setdefault(code, []).append((day, since, until, rate))
 
-    def convert(self, minor: int | None, currency: str | None, day: int, known: int) -> float | None:
-        """Return units of the reporting currency at the rate of `day` as known at `known`; None without a rate."""
+    def converted(
+        self, minor: int | None, currency: str | None, day: int, since: int, until: int
+    ) -> list[tuple[int, int, float | None]]:
+        """Return units of the reporting currency at the rate of `day`, over the stretches in which that was known.
+
+        A rate that becomes known or is corrected later counts from then on; None while there is no rate.
+        """
         if minor is None:
-            return None
-        amount = minor / minor_per_unit(currency)
+            return [(since, until, None)]
+        units = minor / minor_per_unit(currency)
         if currency is None or currency == self.reporting:
-            return amount
-        usable = [row for row in self.rows.get(currency, ()) if row[0] <= day and row[1] <= known < row[2]]
-        return amount * max(usable)[3] if usable else None
+            return [(since, until, units)]
+        rates = self.rows.get(currency, [])
+        usable: list[tuple[int, int, float | None]] = []
+        for place in range(bisect_right(rates, day, key=itemgetter(0)) - 1, -1, -1):
+            _, known, replaced, rate = rates[place]
+            begun, ended = max(known, since), min(replaced, until)
+            if begun < ended:
+                usable.append((begun, ended, units * rate))
+            if (begun, ended) == (since, until):
+                break
+        usable.append((since, until, None))
+        # The latest day comes first, so the first that is known at a moment is the one that counts.
+        return [(begun, ended, usable[known[0]][2]) for begun, ended, known in segments([row[:2] for row in usable])]

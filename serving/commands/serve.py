@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import socket
 import sys
 from importlib.abc import MetaPathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -32,6 +34,7 @@ def serve(
     # One row at a time gains nothing from threads inside LightGBM, and two cores lose by them.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     sys.meta_path.insert(0, _Absent("pandas", "sklearn"))
+    sys.modules.setdefault("scipy.sparse", _SparseLater("scipy.sparse"))
 
     import uvicorn
     from pydantic import ValidationError
@@ -92,6 +95,26 @@ class _Absent(MetaPathFinder):
         """Refuse the packages; None leaves every other module to the finders that follow."""
         if fullname in self._names:
             raise ModuleNotFoundError(f"{fullname} is kept out of the service.", name=fullname)
+
+
+class _SparseLater(ModuleType):
+    """Stands for ``scipy.sparse`` until something of it is wanted.
+
+    LightGBM imports it, half a second of the service's start, to recognise matrices that the service never makes: of
+    these types there is no instance. Any other name loads the package itself.
+    """
+
+    spmatrix = type("spmatrix", (), {})
+    csr_matrix = type("csr_matrix", (), {})
+    csc_matrix = type("csc_matrix", (), {})
+
+    def __getattr__(self, name: str) -> object:
+        """Return what the package itself has under a name."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
 
 
 _LOGGING = {

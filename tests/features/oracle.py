@@ -160,21 +160,20 @@ def _deals(raw: Raw, account_id: str, as_of: int, terms: Terms) -> list[dict[str
     for log in logs.values():
         latest = max(log, key=lambda row: row["occurred_at"])
         opened_at = min(row["occurred_at"] for row in log)
-        found.append({**latest, "opened_at": opened_at, "amount": _money(raw, latest, terms)})
+        found.append({**latest, "opened_at": opened_at, "amount": _money(raw, latest, terms, as_of)})
     return found
 
 
-def _money(raw: Raw, deal: Columns, terms: Terms) -> float | None:
-    """Return the amount in reporting units, at the rate known when the row of the deal came into sight."""
+def _money(raw: Raw, deal: Columns, terms: Terms, as_of: int) -> float | None:
+    """Return the amount in reporting units, at the rate of its day as known at the moment."""
     if deal["amount"] is None:
         return None
     units = float(deal["amount"] / 10 ** DECIMALS.get(deal["currency"], 2))
     if deal["currency"] == terms.reporting_currency:
         return units
-    in_sight = max(deal["occurred_at"], deal["known_at"])
     rates = [
         row
-        for row in visible(raw, "fx_rates", in_sight)
+        for row in visible(raw, "fx_rates", as_of)
         if row["currency"] == deal["currency"] and row["date"] <= deal["occurred_at"]
     ]
     return units * float(max(rates, key=lambda row: row["date"])["rate"]) if rates else None

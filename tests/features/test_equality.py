@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from features import offline, online, relations
 from features.agreement import Agreement
 from features.algebra import (
+    EVERYTHING,
     RELATIONS,
     Atom,
     Cadence,
@@ -61,7 +62,9 @@ def _probes() -> list[Feature]:
         text, number, time = columns["text"], columns["number"], columns["time"]
         found += [Count(of), Count(of, days=1), Count(of, days=365), Count(of, where(**{text[0]: "nothing"}))]
         found += [atom(of, column, days=30) for column in text for atom in (Distinct, TopShare)]
-        found += [atom(of, column) for column in number for atom in (Sum, Mean, Latest)]
+        for column in number:
+            condition = where(currency="EUR") if column == "cost" else EVERYTHING
+            found += [atom(of, column, condition) for atom in (Sum, Mean, Latest)]
         found += [atom(of, at=column) for column in time for atom in (Recency, Cadence)]
     found += [Recency("touches", days=7), Recency("deals", where(outcome="won"), at="opened_at")]
     found += [Gap(), Gap(where(direction="inbound")), Gap(days=30), Gap(where(touch_type="demo_request"), days=7)]
@@ -74,7 +77,7 @@ def _probes() -> list[Feature]:
     found += [
         Ratio(Count("touches", days=7), Count("touches", days=30), scale=30 / 7),
         Ratio(Decayed(7), Decayed(90)),
-        Ratio(Sum("deals", "amount"), Mean("touches", "cost")),
+        Ratio(Sum("deals", "amount"), Mean("touches", "cost", where(currency="EUR"))),
         Ratio(Recency("touches"), Latest("stages", "rank", where(kind="new"))),
     ]
     return [_declared(f"probe_{place:03d}", expression) for place, expression in enumerate(found)]
@@ -187,7 +190,7 @@ def test_all_three_agree_with_values_worked_out_by_hand() -> None:
         "new_stage_days": 12.0,
         "new_cycle_days": 30.0,  # the first inbound touch opened it
         "new_regressions": 1.0,
-        "amount_open": 900.0,  # 1,000 dollars at the rate known when the row came
+        "amount_open": 800.0,
         "champions_90d": 2.0,
         "response_hours_90d": 2.0,
         "employees": 250.0,
@@ -197,6 +200,25 @@ def test_all_three_agree_with_values_worked_out_by_hand() -> None:
     for way in (recomputed(raw, pairs), in_batch(tables, pairs), in_real_time(tables, pairs)):
         given = {name: way[0][name] for name in worked}
         assert not any(oracle.disagreement(worked[name], given[name], exact=False) for name in worked), given
+
+
+def test_a_deal_is_converted_at_the_rate_of_its_day_from_when_that_rate_is_known() -> None:
+    thousand_dollars = [_deal("open", START + 18 * DAY)]
+    first, late = {"date": START, "rate": 0.9}, {"date": START + 16 * DAY, "rate": 0.8}
+    after_the_deal = {"date": START + 19 * DAY, "rate": 0.5}
+    corrected = {**late, "rate": 0.7, **_known(START + 40 * DAY), "revision": 2}
+    rates = [
+        first | _known(START + 20 * DAY),
+        late | _known(START + 30 * DAY),
+        after_the_deal | _known(START),
+        corrected,
+    ]
+    raw = [*thousand_dollars, *(("fx_rates", {"currency": "USD", **rate}) for rate in rates)]
+    days = {19: 0.0, 20: 900.0, 29: 900.0, 30: 800.0, 39: 800.0, 40: 700.0}
+    pairs = tuple(("a-1", START + day * DAY) for day in days)
+    tables = streams.ledger_tables(raw)
+    for way in (recomputed(raw, pairs), in_batch(tables, pairs), in_real_time(tables, pairs)):
+        assert [row["amount_open"] for row in way] == pytest.approx(list(days.values()))
 
 
 def recomputed(

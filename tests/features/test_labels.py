@@ -31,6 +31,7 @@ class Market:
         self.path = path
         self.stages: list[dict[str, object]] = []
         self.deals: list[dict[str, object]] = []
+        self.attributes: list[dict[str, object]] = []
 
     def stage(
         self, stage: str, on: float, account: str = "a", cycle: str | None = None, known: float | None = None
@@ -51,10 +52,15 @@ class Market:
         }  # fmt: skip
         self.deals.append(row)
 
+    def size(self, on: float) -> None:
+        row: dict[str, object] = {"entity": "account", "id": "a", "field": "size", "value": "9"}
+        self.attributes.append({**row, "occurred_at": day(on), "known_at": day(on)})
+
     def labelled(self, *days: float, until: float = 365) -> Labelled:
         self.stage("mql", until, account="end of the ledger")
         with Ledger.open(self.path) as ledger:
-            receipt = ledger.append(Batch({"stage_changes": self.stages, "deals": self.deals}))
+            rows = {"stage_changes": self.stages, "deals": self.deals, "attributes": self.attributes}
+            receipt = ledger.append(Batch(rows))
             assert receipt.rejected == ()
             tables = ledger.tables()
         relations = build(tables, AGREEMENT)
@@ -95,6 +101,14 @@ def test_incomplete_horizons_are_left_out_and_counted(market: Market) -> None:
     market.stage("sql", 1)
     found = market.labelled(50, 80, until=100)
     assert (found.as_of.tolist(), found.censored) == ([day(50)], 1)
+
+
+def test_the_data_reach_as_far_as_the_newest_fact_of_an_account(market: Market) -> None:
+    market.stage("sql", 1)
+    market.size(120)
+    found = market.labelled(50, 80, until=100)
+    assert (found.as_of.tolist(), found.censored) == ([day(50), day(80)], 0)
+    assert found.data_until == day(120)
 
 
 def test_the_reporting_lag_is_waited_for_too(market: Market) -> None:

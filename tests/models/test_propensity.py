@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from features.errors import BundleError
-from models.propensity import load_scorer, save_scorer, scorer_from_files
+from models.propensity import scorer_from_files
 
 ODD_ROW = np.array([99.0, -5.0, 1e9, np.nan, np.nan, np.nan, 0.0])
 
@@ -31,9 +31,8 @@ def test_linear_contributions_average_to_zero_in_training(ladder, market):
         assert contributions[:, :-1].mean(axis=0) == pytest.approx(np.zeros(7), abs=1e-9)
 
 
-def test_a_scorer_survives_its_files_bit_for_bit(rung, market, tmp_path):
-    save_scorer(rung.scorer, tmp_path)
-    loaded = load_scorer(tmp_path, rung.scorer.kind, rung.name)
+def test_a_scorer_survives_its_files_bit_for_bit(rung, market):
+    loaded = scorer_from_files(rung.scorer.files(), rung.scorer.kind, rung.name)
     assert loaded.margin(market.X).tobytes() == rung.scorer.margin(market.X).tobytes()
     assert loaded.contributions(market.X).tobytes() == rung.scorer.contributions(market.X).tobytes()
     assert loaded.n_features == 7

@@ -12,6 +12,7 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
+from features.console import Console
 from serving.app import create_app
 from serving.authorisation import Rule
 from serving.keys import SCOPES, ApiKey, KeyRing
@@ -66,6 +67,30 @@ def test_a_bad_request_gets_a_problem_document(
     assert problem.retryable == (status == 503)
     assert problem.title
     assert problem.detail.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field", "said"),
+    [
+        ("/v1/scores", {"accountId": "a-1", "accoutId": "a-1"}, "accoutId", "Did you mean 'accountId'?"),
+        ("/v1/scores", {"accountId": "a-1", "zzz": 1}, "zzz", "Allowed: accountId, goal, asOf."),
+        ("/v1/touchpoints", {"touchpoints": [], "backfil": True}, "backfil", "Did you mean 'backfill'?"),
+        ("/v1/stage-changes", {"stageChange": []}, "stageChange", "Did you mean 'stageChanges'?"),
+        ("/v1/scores?contributions=some", {"accountId": "a-1"}, "contributions", "'top' or 'all'"),
+        ("/v1/scores", {}, "accountId", "required"),
+    ],
+)
+def test_the_field_at_fault_is_named_as_sent_with_what_is_allowed(
+    plain: Service, path: str, body: dict[str, object], field: str, said: str
+) -> None:
+    found = {item["field"]: item["message"] for item in plain.post(path, body, status=422)["errors"]}
+    assert said in found[field]
+
+
+def test_a_fault_in_the_query_bears_the_name_of_the_parameter(plain: Service) -> None:
+    (fault,) = plain.get("/v1/accounts/a-1?limit=201", status=422)["errors"]
+    assert fault["field"] == "limit"
+    assert "200" in fault["message"]
 
 
 def test_a_refused_key_is_told_how_to_send_one(plain: Service) -> None:
@@ -179,6 +204,13 @@ def test_the_first_key_is_printed_once_and_opens_everything(tmp_path: Path, caps
         )
     assert said.out == ""
     assert key not in capsys.readouterr().err
+
+
+def test_models_lie_beside_the_store_unless_they_are_placed_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SMARKETING_CACHE", raising=False)
+    for store in ("/data/market.db", "market.db", "postgresql://host/market"):
+        assert Settings(store=store).cache == Console(store, None, as_json=False).cache
+    assert Settings(store="/data/market.db", cache=Path("elsewhere")).cache == Path("elsewhere")
 
 
 def _rename(service: Service, table: str, name: str) -> None:

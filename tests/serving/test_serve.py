@@ -28,9 +28,14 @@ def test_it_serves_from_its_cache_beside_a_dead_registry(tmp_path: Path, models:
         started = server.children
     assert answer["probability"] is not None
     assert not answer["degraded"]
-    assert server.seconds < 60, "five seconds on a quiet machine"
+    # On a quiet machine the start lasts as long as the processor works for it; on a busy one its clock says nothing.
+    assert server.cpu_seconds < 5
     assert "/lib_lightgbm" in loaded
-    assert not [name for name in ("/pandas/", "/sklearn/", "/mlflow/", "/duckdb/", "/matplotlib/") if name in loaded]
+    assert not [
+        name
+        for name in ("/pandas/", "/sklearn/", "/scipy/sparse/", "/mlflow/", "/duckdb/", "/matplotlib/")
+        if name in loaded
+    ]
     assert len(started) == 1
     until = time.monotonic() + 10
     while time.monotonic() < until and Path(f"/proc/{started[0]}").exists():

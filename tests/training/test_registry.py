@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,11 +12,13 @@ import pytest
 from features.errors import StoreError
 from models.bundle import load_bundle
 from models.bundle_cache import BundleCache, Current
+from models.rungs import LIGHTGBM
 from training.pictures import reliability_picture
 from training.record import record_of
 from training.refresh import main, refresh
-from training.registry import Registry
+from training.registry import Registry, RunRecord
 
+ROOT = Path(__file__).resolve().parents[2]
 DEAD = "http://127.0.0.1:9"
 
 
@@ -36,9 +40,9 @@ def registry(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def published(registry, trained, bundle):
+def published(registry, trained, settings, bundle):
     """Two versions of one goal, published one after the other."""
-    record, digest = record_of(trained, {"seed": 1}), load_bundle(bundle).digest
+    record, digest = record_of(trained, settings[1].flat()), load_bundle(bundle).digest
     return [registry.publish(record, bundle, digest) for _ in range(2)]
 
 
@@ -83,12 +87,31 @@ def test_a_run_records_its_parameters_data_measures_and_pictures(registry, publi
     assert run.data.params["data.sha256"] == trained.report.digest
     assert {"data.from", "data.until", "seed", "catalogue.sha256"} <= set(run.data.params)
     assert run.data.metrics["test.auc"] == trained.report.champion.test["auc"]
+    # What the rung was fitted with: the run's own where it has one, else the default.
+    assert run.data.params["lightgbm.learning_rate"] == "0.3"
+    assert run.data.params["lightgbm.num_leaves"] == str(LIGHTGBM["num_leaves"])
+    boosted = trained.report.rungs[-1]
+    assert run.data.metrics["lightgbm.trees"] == boosted.trees > 0
+    assert run.data.metrics["trees"] == trained.report.champion.trees
     assert {one.path for one in client.list_artifacts(run.info.run_id)} >= {
         "report.json",
         "config.json",
         "reliability.png",
     }
     assert run.info.status == "FINISHED"
+
+
+def test_a_publication_that_fails_ends_its_run_as_failed(registry, published, bundle):
+    from mlflow import MlflowClient
+
+    with pytest.raises(StoreError):
+        registry.publish(RunRecord("won_90d", {}, {"a//b": 1.0}), bundle, "0" * 64)
+    client = MlflowClient(registry.uri)
+    experiment = client.get_experiment_by_name("smarketing/won_90d")
+    assert experiment is not None
+    states = [run.info.status for run in client.search_runs([experiment.experiment_id])]
+    assert sorted(states) == ["FAILED", "FINISHED", "FINISHED"]
+    assert registry.champions() == [published[1]]
 
 
 def test_the_bundle_in_the_registry_is_the_bundle_byte_for_byte(registry, published, bundle, tmp_path):
@@ -119,6 +142,20 @@ def test_the_champion_reaches_the_cache_once(registry, published, bundle, tmp_pa
     assert refresh(registry, cache).switched == (published[1],)
     assert refresh(registry, cache).switched == ()
     assert current(cache).version == "2.0"
+    assert files(current(cache).folder) == files(bundle)
+
+
+@pytest.mark.parametrize("damaged", ["bundles/{digest}/calibration.json", "CURRENT.won_90d"])
+def test_a_damaged_cache_is_mended_from_the_registry(registry, published, bundle, tmp_path, damaged):
+    cache = BundleCache(tmp_path / "cache")
+    refresh(registry, cache)
+    held = current(cache)
+    assert cache.holds(held)
+    (tmp_path / "cache" / damaged.format(digest=held.digest)).write_bytes(b"{}")
+    done = refresh(registry, cache)
+    assert (done.switched, done.refused) == ((published[1],), ())
+    assert cache.holds(current(cache))
+    assert cache.load(current(cache)).digest == published[1].digest
     assert files(current(cache).folder) == files(bundle)
 
 
@@ -163,6 +200,22 @@ def test_refreshing_from_a_dead_registry_fails_once_and_leaves_the_cache_alone(b
     assert main(["--cache", str(tmp_path), "--once"]) == 1
     assert "did not answer" in caplog.text
     assert current(BundleCache(tmp_path)).version == "1.0"
+
+
+def test_the_refresher_ends_at_once_while_it_imports_mlflow(registry, published, tmp_path):
+    folder = Path(registry.uri.removeprefix("sqlite:///")).parent
+    command = [sys.executable, "-m", "training.refresh", "--store", str(folder / "market.db"), "--cache", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        maps = Path(f"/proc/{process.pid}/maps")
+        # MLflow brings pandas early in its import, and goes on for seconds.
+        while "/pandas/" not in maps.read_text():
+            assert process.poll() is None
+            time.sleep(0.01)
+        told = time.monotonic()
+        process.terminate()
+        assert process.wait(20) == 0
+        assert time.monotonic() - told < 2
+    assert BundleCache(tmp_path).current("won_90d") is None
 
 
 def test_refreshing_without_any_registry_makes_none(tmp_path, monkeypatch):

@@ -124,7 +124,16 @@ def test_sampling_draws_no_more_than_it_may_and_says_how_many_it_left(market):
     )
 
 
+def test_a_store_that_is_not_there_is_not_made(tmp_path):
+    result = train(tmp_path / "market.db")
+    assert result.exit_code == 3
+    assert "There is no store" in result.stderr
+    assert "Next:  smarketing ingest" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_empty_ledger_is_told_to_ingest(tmp_path):
+    Ledger.open(tmp_path / "empty.db").close()
     result = train(tmp_path / "empty.db")
     assert result.exit_code == 1
     assert "holds no touch" in result.stderr

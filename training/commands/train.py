@@ -56,7 +56,7 @@ def train(
     with console.progress(f"Training {told.goal.name}", _STEPS) as advance, ThreadPoolExecutor() as beside:
         say = _teller(console, advance)
         say("reading the ledger")
-        with Ledger.open(console.store) as ledger:
+        with Ledger.open(console.store, must_exist=True) as ledger:
             tables = ledger.tables()
         data = build_dataset(tables, agreement, told, say=say)
         # Importing MLflow takes seconds in which LightGBM leaves Python alone.

@@ -80,6 +80,22 @@ def test_good_rows_and_dead_letters_go_in_together(ledger, parser, touches, fiel
     assert "line 6" in letters[5].reason
 
 
+def test_a_very_long_cell_is_one_dead_letter_and_the_rows_behind_it_go_in(ledger, parser, touches, field_map):
+    touches.write_text(TOUCHES.replace("2,2026-11-02T09:00:00Z,a-1", f"2,2026-11-02T09:00:00Z,{'a' * 200_000}"))
+    assert counts(send(ledger, parser, touches, field_map)) == (6, 2, 0, 4)
+    letters = {stored.letter.row_number: stored.letter for stored in ledger.dead_letters()}
+    assert (letters[2].field, letters[2].code) == ("company", "length")
+    assert "200,000" in letters[2].reason
+
+
+def test_a_time_that_is_yet_to_come_is_a_dead_letter(ledger, parser, touches, field_map):
+    touches.write_text(TOUCHES.replace("2,2026-11-02", "2,2062-11-02"))
+    assert counts(send(ledger, parser, touches, field_map)) == (6, 2, 0, 4)
+    letters = {stored.letter.row_number: stored.letter for stored in ledger.dead_letters()}
+    assert letters[2].code == "future"
+    assert "2062-11-02T09:00:00Z" in letters[2].reason
+
+
 def test_no_address_is_kept_in_a_dead_letter(ledger, parser, touches, field_map):
     send(ledger, parser, touches, field_map)
     assert not any("x.example" in str(stored) for stored in ledger.dead_letters())

@@ -1,6 +1,7 @@
 import contextlib
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,6 +98,16 @@ def test_a_bad_touch_is_refused_with_field_code_and_words(parser, changes, field
     error = refused(parser, "touchpoints", touch(**changes))
     assert (error.field, error.code) == (field, code)
     assert words in error.message
+
+
+def test_addresses_in_properties_are_kept_as_hashes(parser):
+    address = "jane@x.example"
+    said = {"to": [f"Jane <{address}>", 3], "form": {"mail": address}, "page": "/en"}
+    hashed = email_hash(b"a key for tests", address)
+    expected = {"to": [f"Jane <{hashed}>", 3], "form": {"mail": hashed}, "page": "/en"}
+    as_text = orjson.dumps(said).decode()
+    for sent in (touch(properties=said), touch(properties=as_text), touch(properties=said, deleted=True)):
+        assert orjson.loads(one(parser, "touchpoints", sent)["properties"]) == expected
 
 
 def test_properties_may_be_ten_deep_and_no_deeper(parser):

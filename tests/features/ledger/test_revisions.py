@@ -98,12 +98,58 @@ def test_a_clock_a_little_ahead_is_clamped_and_the_original_kept(ledger):
     assert json.loads(properties) == {"a": 1, "occurredAtSent": "2027-01-15T08:01:00Z"}
 
 
-def test_a_clock_far_ahead_is_refused_unless_the_row_is_backfilled(ledger):
-    row = touch("1", account_id="a-1", occurred_at=NOW + 301 * SECOND)
-    [refused] = send(ledger, "touchpoints", row).rejected
-    assert (refused.field, refused.code) == ("occurred_at", "future")
-    assert "301 s" in refused.message
-    assert counts(send(ledger, "touchpoints", row, backfill=True)) == (1, 0, 0, 0)
+AHEAD = NOW + 301 * SECOND
+A_BIT_AHEAD = NOW + 299 * SECOND
+
+
+@pytest.mark.parametrize("backfill", [False, True])
+@pytest.mark.parametrize("known_at", [None, NOW])
+def test_a_clock_far_ahead_is_refused_however_the_row_comes(ledger, known_at, backfill):
+    row = touch("1", account_id="a-1", occurred_at=AHEAD, known_at=known_at)
+    receipt = send(ledger, "touchpoints", row, touch("2", account_id="a-1"), backfill=backfill)
+    [refused] = receipt.rejected
+    assert (refused.index, refused.field, refused.code) == (0, "occurred_at", "future")
+    for word in ("ahead of our clock by 301 s", "2027-01-15T08:05:01Z", "Allowed: 5 minutes"):
+        assert word in refused.message
+    assert stored(ledger, "touchpoints", "event_id") == [("2",)]
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("deals", deal(5)),
+        ("touchpoints", touch("1", account_id="a-1")),
+        ("touch_links", {"source": "web", "event_id": "1", "account_id": "a-1"}),
+        ("attributes", {"entity": "account", "id": "a-1", "field": "size", "occurred_at": 5, "value": "9"}),
+        ("accounts", {"account_id": "a-1", "domain": "a.org"}),
+    ],
+)
+def test_what_can_not_be_known_yet_is_refused(ledger, table, row):
+    [refused] = send(ledger, table, row | {"known_at": AHEAD}).rejected
+    assert (refused.field, refused.code) == ("known_at", "future")
+    assert stored(ledger, table, "ledger_seq") == []
+    assert counts(send(ledger, table, row | {"known_at": A_BIT_AHEAD})) == (1, 0, 0, 0)
+
+
+def test_an_entity_can_not_have_been_recorded_in_the_future(ledger):
+    [refused] = send(ledger, "accounts", {"account_id": "a-1", "created_at": AHEAD}, backfill=True).rejected
+    assert (refused.field, refused.code) == ("created_at", "future")
+
+
+def test_an_import_a_little_ahead_keeps_its_clock_and_is_known_from_now(ledger):
+    rows = [touch("1", account_id="a", occurred_at=A_BIT_AHEAD), touch("2", account_id="a", known_at=A_BIT_AHEAD)]
+    assert counts(send(ledger, "touchpoints", *rows, backfill=True)) == (2, 0, 0, 0)
+    assert stored(ledger, "touchpoints", "occurred_at", "known_at", "known_at_origin") == [
+        (A_BIT_AHEAD, NOW, "assumed"), (NOW - 10, NOW, "recorded"),
+    ]  # fmt: skip
+    assert ledger.tables()["account_touches"]["known_from"].to_pylist() == [NOW, NOW]
+    assert counts(send(ledger, "touchpoints", *rows, backfill=True)) == (0, 0, 2, 0)
+
+
+def test_the_owner_of_a_domain_is_never_known_only_later(ledger):
+    send(ledger, "touchpoints", touch("1", domain="a.org"))
+    send(ledger, "accounts", {"account_id": "a-1", "domain": "a.org", "known_at": A_BIT_AHEAD})
+    assert ledger.tables()["account_touches"]["known_from"].to_pylist() == [NOW]
 
 
 def test_clocks_that_are_part_of_the_key_are_known_again_after_clamping(ledger, clock):
