@@ -160,18 +160,22 @@ def _values(
 
 def _replies(place: int, atom: Gap | Waiting, filters: Codes) -> Single:
     condition = " AND ".join(filter(None, (filters.condition(atom.where), _within(atom))))
-    asked = (
-        "SELECT q.pair, q.line, MIN(q.age) AS age, MAX(q.as_of - a.answered_at) AS answer_age FROM "
-        f"(SELECT pair, line, age, as_of FROM seen_touches{f' WHERE {condition}' if condition else ''}) q "
-        "LEFT JOIN answers a ON a.touch = q.line AND a.valid_from <= q.as_of AND q.as_of < a.valid_until "
-        "GROUP BY q.pair, q.line"
-    )
+    asked = f"SELECT pair, line, age, as_of FROM seen_touches{f' WHERE {condition}' if condition else ''}"
+    answers = "answers a ON a.touch = q.line AND a.valid_from <= q.as_of AND q.as_of < a.valid_until"
     if isinstance(atom, Waiting):
-        value, kept = f"MAX(age) / {_MICROS}", "answer_age IS NULL"
-    else:
-        wait = "CASE WHEN age > answer_age THEN age - answer_age ELSE 0 END"
-        value, kept = f"CAST(SUM({wait}) AS DOUBLE) / COUNT(*) / {_HOURS}", "answer_age IS NOT NULL"
-    return Single(f"SELECT pair, {value} AS c0 FROM ({asked}) w WHERE {kept} GROUP BY pair", (place,))
+        return Single(
+            f"SELECT q.pair, MAX(q.age) / {_MICROS} AS c0 FROM ({asked}) q LEFT JOIN {answers} "
+            "WHERE a.touch IS NULL GROUP BY q.pair",
+            (place,),
+        )
+    first = (
+        "SELECT q.pair, q.line, MIN(q.age) AS age, MAX(q.as_of - a.answered_at) AS answer_age "
+        f"FROM ({asked}) q JOIN {answers} GROUP BY q.pair, q.line"
+    )
+    wait = "CASE WHEN age > answer_age THEN age - answer_age ELSE 0 END"
+    return Single(
+        f"SELECT pair, CAST(SUM({wait}) AS DOUBLE) / COUNT(*) / {_HOURS} AS c0 FROM ({first}) w GROUP BY pair", (place,)
+    )
 
 
 def _cadence(place: int, atom: Cadence, filters: Codes) -> Single:
