@@ -63,10 +63,17 @@ class Picked:
     atoms : sequence of (int, Atom)
     rows : dict of str to array
         All touches in time order.
+    answered : array of int64 or None
+        First answer of every touch; None when that depends on the moment.
     """
 
     def __init__(
-        self, where: Where, column: str | None, atoms: Sequence[tuple[int, Atom]], rows: dict[str, np.ndarray]
+        self,
+        where: Where,
+        column: str | None,
+        atoms: Sequence[tuple[int, Atom]],
+        rows: dict[str, np.ndarray],
+        answered: Ints | None,
     ) -> None:
         chosen = np.ones(len(rows["occurred_at"]), dtype=bool)
         for name, values in where.terms:
@@ -88,6 +95,9 @@ class Picked:
         self.atoms = atoms
         self.edges = np.array([int(window_days(atom) or LOOKBACK_DAYS) * DAY for _, atom in atoms] + [0])
         self.needs_answers = any(isinstance(atom, Gap | Waiting) for _, atom in atoms)
+        self.replies = (
+            _Replies(self.occurred, answered[self.index]) if self.needs_answers and answered is not None else None
+        )
 
     def __bool__(self) -> bool:
         return len(self.index) > 0
@@ -126,17 +136,16 @@ class Picked:
                 value = _of_values(atom, self.values[rows], self.different)
             elif isinstance(atom, Cadence):
                 value = _cadence(self.occurred[rows])
+            elif self.replies is not None:
+                value = self.replies.value(atom, as_of, first, stop)
             else:
-                value = _of_answers(atom, as_of, self.occurred[rows], _given(answered)[self.index[rows]])
+                assert answered is not None, "atoms that need answers are given them"
+                replies = _Replies(self.occurred[rows], answered[self.index[rows]])
+                value = replies.value(atom, as_of, 0, len(replies.asked))
             if isinstance(value, str):
                 texts[place] = value
             elif value is not None:
                 numbers[place] = value
-
-
-def _given(answered: Ints | None) -> Ints:
-    assert answered is not None, "atoms that need answers are given them"
-    return answered
 
 
 def _of_values(atom: Atom, values: np.ndarray, different: int) -> float | str | None:
@@ -147,19 +156,32 @@ def _of_values(atom: Atom, values: np.ndarray, different: int) -> float | str | 
     if isinstance(atom, Sum):
         return float(values.sum())
     if isinstance(atom, Mean):
-        return float(values.mean())
+        return float(values.sum()) / len(values)
     latest = values[-1]
     return latest if latest is None or isinstance(latest, str) else float(latest)
 
 
-def _of_answers(atom: Atom, as_of: int, asked: Ints, answered: Ints) -> float | None:
-    waiting = answered == NEVER
-    if isinstance(atom, Waiting):
-        oldest = int(waiting.argmax())
-        return (as_of - int(asked[oldest])) / DAY if waiting[oldest] else None
-    done = ~waiting
-    waits = np.maximum(answered[done] - asked[done], 0)
-    return float(waits.mean()) / HOUR if len(waits) else None
+class _Replies:
+    """When some touches, in time order, were first answered; running totals make any stretch of them a difference."""
+
+    def __init__(self, asked: Ints, answered: Ints) -> None:
+        self.asked = asked
+        done = answered != NEVER
+        waits = np.where(done, np.maximum(answered - asked, 0), 0)
+        self.answered_before = np.concatenate(([0], np.cumsum(done)))
+        self.waited_before = np.concatenate(([0], np.cumsum(waits)))
+        self.open = np.flatnonzero(~done)
+
+    def value(self, atom: Atom, as_of: int, first: int, stop: int) -> float | None:
+        """Return a Gap or a Waiting over the touches from `first` up to `stop`."""
+        if isinstance(atom, Waiting):
+            place = int(self.open.searchsorted(first))
+            if place == len(self.open) or self.open[place] >= stop:
+                return None
+            return (as_of - int(self.asked[self.open[place]])) / DAY
+        number = int(self.answered_before[stop] - self.answered_before[first])
+        waited = int(self.waited_before[stop] - self.waited_before[first])
+        return waited / number / HOUR if number else None
 
 
 def _cadence(moments: Ints) -> float | None:

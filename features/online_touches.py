@@ -136,17 +136,21 @@ class _View:
         self.plan, self.settled = plan, settled
         self.occurred, self.start, self.end = (rows[name] for name in ("occurred_at", "valid_from", "valid_until"))
         self.cell, distinct = _cells([rows[name] for name in plan.compared], list(plan.compared.values()))
-        self.is_member = np.zeros((len(plan.filters), max(len(distinct), 1)), dtype=bool)
+        is_member = np.zeros((len(plan.filters), max(len(distinct), 1)), dtype=bool)
         names = list(plan.compared)
         for index, where in enumerate(plan.filters):
             terms = [(names.index(name), set(values)) for name, values in where.terms]
             for cell, values in enumerate(distinct):
-                self.is_member[index, cell] = all(values[column] in allowed for column, allowed in terms)
-        self.members = self.is_member.astype(np.float64)
-        picked = [Picked(where, column, atoms, rows) for (where, column, *_), atoms in plan.others.items()]
-        self.picked = [one for one in picked if one]
+                is_member[index, cell] = all(values[column] in allowed for column, allowed in terms)
+        self.members = is_member.astype(np.float64)
+        width = is_member.shape[1]
+        of_filter = [np.append(np.flatnonzero(row), width) for row in is_member] or [np.array([width])]
+        self.cells_of = np.concatenate(of_filter)
+        self.cells_from = np.concatenate(([0], np.cumsum([len(cells) for cells in of_filter])[:-1]))
         self.answers = answers
-        self.first_answer = first_answers(answers, len(self.occurred)) if settled else None
+        answered = first_answers(answers, len(self.occurred)) if settled else None
+        picked = [Picked(where, column, atoms, rows, answered) for (where, column, *_), atoms in plan.others.items()]
+        self.picked = [one for one in picked if one]
 
     def folded(self, as_of: int) -> tuple[int, int | None]:
         occurred = self.occurred[self._visible(as_of)[0]]
@@ -169,15 +173,16 @@ class _View:
         for row, weights in enumerate(np.exp(plan.rates[:, None] * age), start=len(firsts)):
             sums[row] = np.bincount(cell, weights, size)
         numbers[plan.sum_place] = (self.members @ sums.T)[plan.sum_row, plan.sum_column]
-        last = np.full(size, -1)
+        last = np.full(size + 1, -1)
         last[cell] = np.arange(len(cell))
-        latest = (self.is_member * (last + 1)).max(axis=1)[plan.last_row]
+        # Of no cell the place behind the last one, which holds -1 for good, so that no filter is without any.
+        latest = np.maximum.reduceat(last[self.cells_of], self.cells_from)[plan.last_row] + 1
         found = np.concatenate(((np.nan,), age))[latest]
         found[found >= plan.last_window] = np.nan
         numbers[plan.last_place] = found / DAY
-        answered = self.first_answer
+        answered: Ints | None = None
         for picked in self.picked:
-            if answered is None and picked.needs_answers:
+            if answered is None and picked.needs_answers and not self.settled:
                 answered = first_answers(self.answers, len(self.occurred), as_of)
             picked.evaluate(as_of, seen, answered, numbers, texts)
 
