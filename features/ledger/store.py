@@ -17,8 +17,8 @@ from features.ledger.apply import check
 from features.ledger.engine import Engines, connect
 from features.ledger.letters import list_letters
 from features.ledger.migrate import migrate
-from features.ledger.records import Batch, Head, Receipt, Row, StoredDeadLetter, now_micros
-from features.ledger.tables import STORED, settings
+from features.ledger.records import Batch, Head, Receipt, StoredDeadLetter, now_micros
+from features.ledger.tables import settings
 from features.ledger.transaction import Position
 from features.ledger.writer import Writer
 from features.schema import TABLES
@@ -187,29 +187,6 @@ class Ledger:
         with self._reading() as connection:
             stored = sa.select(settings.c.value).where(settings.c.name == "email_key")
             return bytes.fromhex(connection.execute(stored).scalar_one())
-
-    def account(self, account_id: str) -> Row:
-        """Return the row of an account.
-
-        Raises
-        ------
-        UnknownError
-            When the account is unknown.
-        """
-        stored = STORED["accounts"]
-        with self._reading() as connection:
-            found = connection.execute(sa.select(stored).where(stored.c.account_id == account_id)).mappings().first()
-        if found is None:
-            raise UnknownError(f"There is no account {account_id!r}.")
-        return {name: found[name] for name in TABLES["accounts"].names}
-
-    def accounts(self, *, after: str = "", limit: int = 200) -> list[Row]:
-        """Return accounts in the order of their ids, from the one after `after` on."""
-        stored = STORED["accounts"]
-        statement = sa.select(stored).where(stored.c.account_id > after).order_by(stored.c.account_id).limit(limit)
-        with self._reading() as connection:
-            rows = connection.execute(statement).mappings().all()
-        return [{name: row[name] for name in TABLES["accounts"].names} for row in rows]
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sa.Connection]:

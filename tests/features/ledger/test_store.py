@@ -131,8 +131,6 @@ def test_unknown_tables_are_named_with_the_nearest(ledger):
         ledger.append(Batch({"scores": []}))
     with pytest.raises(UnknownError, match="no table 'touches'"):
         ledger.export("touches")
-    with pytest.raises(UnknownError, match="no account 'a-1'"):
-        ledger.account("a-1")
 
 
 def test_every_table_can_be_exported_with_its_schema(ledger):
