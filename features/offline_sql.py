@@ -5,8 +5,8 @@ ROW_NUMBER and LAG for the median gap between deals: a subset that DuckDB, Spark
 as integers (`Codes` for those that filters compare with, a dictionary's for those that are told apart).
 
 For each relation, ``seen_<relation>`` holds one row for every pair and row visible to it: ``pair``, ``age``
-(microseconds from ``occurred_at`` to ``as_of``), ``line`` (the row's number, ascending in time) and the
-columns that atoms read.
+(microseconds from ``occurred_at`` to ``as_of``), ``as_of``, ``line`` (the row's number, ascending in time), ``cell``
+(see `features.offline_spread`) and the columns that atoms read.
 
 What takes one pass over these rows (counts, sums, decays, recencies, latest rows) is left to `features.offline_spread`:
 the engine would make a group of nearly every row, and some hundred CASEs a row cost several times as much.
@@ -22,7 +22,6 @@ from features.algebra import (
     RELATIONS,
     Atom,
     Cadence,
-    Decayed,
     Distinct,
     Gap,
     Mean,
@@ -196,7 +195,7 @@ def _cadence(place: int, atom: Cadence, filters: Codes) -> Single:
 def _within(atom: Atom) -> str:
     """Return the window of an atom as a condition on age; the look-back of touches is in ``seen_touches``."""
     days = window_days(atom)
-    if isinstance(atom, Decayed) or days is None or (atom.of == "touches" and days == LOOKBACK_DAYS):
+    if days is None or (atom.of == "touches" and days == LOOKBACK_DAYS):
         return ""
     return f"age < {int(days * DAY)}"
 

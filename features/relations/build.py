@@ -8,6 +8,7 @@ resolved here, once, into rows with such an interval.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ class Relations:
 
     def code(self, account_id: str) -> int | None:
         """Return the `account` of an account, or None when there is no such account."""
-        position = int(np.searchsorted(np.array(self.account_ids, dtype=object), account_id))
+        position = bisect_left(self.account_ids, account_id)
         found = position < len(self.account_ids) and self.account_ids[position] == account_id
         return position if found else None
 
