@@ -88,6 +88,12 @@ class Dataset:
         Whether the ledger only has assumed times, so that the lag is taken to be 0.
     test_weeks : float
         Weeks that the test moments stand for.
+    weight : ndarray of float64, shape (n,)
+        What a row counts, so that grid and event-triggered moments stand in the proportion of the declared use.
+    is_event : ndarray of bool, shape (n,)
+        Whether the moment is event-triggered; else it is of the grid.
+    amount : ndarray of float64, shape (n,)
+        Won within the horizon, in units of the reporting currency; NaN where nothing was, or no amount is known.
     digest : str
         SHA-256 of everything the rows were computed from.
     """
@@ -104,6 +110,9 @@ class Dataset:
     lag: int
     lag_is_assumed: bool
     test_weeks: float
+    weight: npt.NDArray[np.float64]
+    is_event: npt.NDArray[np.bool_]
+    amount: npt.NDArray[np.float64]
     digest: str
 
 
@@ -162,6 +171,9 @@ def build_dataset(tables: Tables, agreement: Agreement, config: TrainingConfig, 
         lag=labelled.lag,
         lag_is_assumed=labelled.lag_is_assumed,
         test_weeks=weeks,
+        weight=np.ones(len(kept)),
+        is_event=np.zeros(len(kept), dtype=np.bool_),
+        amount=np.full(len(kept), np.nan),
         digest=_digest(relations, account, as_of, label_),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,8 @@ from features.schema import DAY
 from training.calibration_rule import later_slice
 from training.config import TrainingConfig
 from training.dataset import Dataset, Say, build_dataset
-from training.ladder_report import Report, RungReport
+from training.evaluation import judge
+from training.ladder_report import Report
 from training.splits import Flags
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 CROSS_FITTED = "cross-fitted margins (folds grouped by account)"
 LATER_SLICE = "a later purged slice of the training time"
-
-_FEWEST_UNSEEN = 10
-"""Outcomes of either kind that unseen accounts must have to be measured on."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +145,7 @@ def train_on(
         ladder = replace(ladder, rungs=rungs)
     say(f"measuring on {data.counts.test:,} snapshots")
     capacity = min(max(round(agreement.capacity * data.test_weeks), 1), data.counts.test)
-    report = _report(data, config, ladder, X, fitted, capacity, CROSS_FITTED if held is None else LATER_SLICE)
+    report = judge(data, config, ladder, X, fitted, capacity, CROSS_FITTED if held is None else LATER_SLICE)
     return Trained(report, data, encoding, ladder, fitted, X)
 
 
@@ -169,61 +166,3 @@ def _recalibrated(rung: FittedRung, X: npt.NDArray[np.float64], y: npt.NDArray[n
     from models.calibration import fit_platt
 
     return replace(rung, calibration=fit_platt(rung.scorer.margin(X), y))
-
-
-def _report(
-    data: Dataset,
-    config: TrainingConfig,
-    ladder: Ladder,
-    X: npt.NDArray[np.float64],
-    fitted: Flags,
-    capacity: int,
-    calibration: str,
-) -> Report:
-    split, account = data.split, data.account_id
-    share = capacity / max(data.counts.test, 1)
-    rungs = []
-    for name, rung in ladder.rungs.items():
-        logit = np.full(len(X), np.nan)
-        logit[split.test] = rung.calibration.logit(rung.scorer.margin(X[split.test]))
-        measured = _measurer(data, logit, config.seed)
-        unseen = measured(split.unseen, share) if _can_measure(data.label[split.unseen]) else None
-        test = measured(split.test, share)
-        rungs.append(RungReport(name, rung.fit.size, test, unseen, rung.log_loss, rung.excess, rung.excess_error))
-    return Report(
-        goal=config.goal.name,
-        rungs=tuple(rungs),
-        best=ladder.best,
-        pinned=config.goal.rung != "best",
-        calibration=calibration,
-        counts=data.counts,
-        base_rate=float(data.label[fitted].mean()),
-        accounts_train=len(np.unique(account[split.train])),
-        accounts_test=len(np.unique(account[split.test])),
-        accounts_unseen=len(np.unique(account[split.unseen])),
-        data_from=data.data_from,
-        data_until=data.data_until,
-        lag=data.lag,
-        lag_is_assumed=data.lag_is_assumed,
-        test_from=split.test_from,
-        capacity=capacity,
-        digest=data.digest,
-        seed=config.seed,
-    )
-
-
-def _measurer(
-    data: Dataset, logit: npt.NDArray[np.float64], seed: int
-) -> Callable[[Flags, float], Mapping[str, float]]:
-    from models.metrics import summary
-
-    def measured(rows: Flags, share: float) -> Mapping[str, float]:
-        capacity = share * float(rows.sum())
-        return summary(data.label[rows], logit[rows], accounts=data.account_id[rows], capacity=capacity, seed=seed)
-
-    return measured
-
-
-def _can_measure(labels: npt.NDArray[np.int8]) -> bool:
-    positive = int(labels.sum())
-    return min(positive, len(labels) - positive) >= _FEWEST_UNSEEN

@@ -46,6 +46,9 @@ def hand_made(days: int, accounts: int = 300, every: int = 7, *, horizon: int = 
         lag=0,
         lag_is_assumed=True,
         test_weeks=10.0,
+        weight=np.ones(len(kept)),
+        is_event=np.zeros(len(kept), dtype=np.bool_),
+        amount=np.full(len(kept), np.nan),
         digest="0" * 64,
     )
 
