@@ -28,6 +28,7 @@ COMMANDS = MappingProxyType(
         "ingest": "features.commands.ingest:ingest",
         "features": "features.commands.features:features",
         "train": "training.commands.train:train",
+        "models": "training.commands.models:models",
         "serve": "serving.commands.serve:serve",
     }
 )

@@ -91,6 +91,8 @@ class Snapshots:
         IANA time zone.
     from_, to : datetime.date or None
         First day, and the day after the last; None for what the ledger holds.
+    event_share : float
+        Share of asks, in [0, 1), that come just after a touch or a stage change; the others are those of the grid.
     """
 
     every: int
@@ -98,6 +100,7 @@ class Snapshots:
     tz: str
     from_: dt.date | None
     to: dt.date | None
+    event_share: float
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,12 @@ class Split:
         Days between test moments; those of the snapshots unless given.
     test_at : tuple of datetime.time
         Times of day of test moments; those of the snapshots unless given.
+    test_event_share : float
+        The `event_share` of the test; that of the snapshots unless given.
     folds : int
         Groups of accounts, for cross-fitting and for ``folds``.
+    fold : int
+        Which of them, counted from 0, judges when the kind is ``folds``.
     """
 
     kind: str
@@ -126,7 +133,9 @@ class Split:
     test_to: dt.date | None
     test_every: int
     test_at: tuple[dt.time, ...]
+    test_event_share: float
     folds: int
+    fold: int
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,7 @@ def _snapshots(section: Section) -> Snapshots:
         tz=section.text("tz"),
         from_=section.day("from"),
         to=section.day("to"),
+        event_share=_share_of_events(section, "event_share"),
     )
     section.close()
     try:
@@ -199,11 +200,15 @@ def _split(section: Section, snapshots: Snapshots) -> Split:
         test_to=section.day("test_to"),
         test_every=section.whole("test_every", snapshots.every),
         test_at=_times(section, "test_at", snapshots.at),
+        test_event_share=_share_of_events(section, "test_event_share", snapshots.event_share),
         folds=section.whole("folds", least=2),
+        fold=section.whole("fold", least=0),
     )
     section.close()
     if split.test_share >= 1:
         raise section.wrong("test_share", "must be less than 1", split.test_share)
+    if split.fold >= split.folds:
+        raise section.wrong("fold", f"must be less than folds, {split.folds}", split.fold)
     _in_order(section, "test_to", split.test_from, split.test_to)
     return split
 
@@ -269,6 +274,13 @@ def _per_touch_type(
             )
         values[key] = section.number(key, above=above)
     return MappingProxyType(values)
+
+
+def _share_of_events(section: Section, key: str, *default: float) -> float:
+    share = section.number(key, *default)
+    if not 0 <= share < 1:
+        raise section.wrong(key, "must be at least 0 and less than 1", share)
+    return share
 
 
 def _times(section: Section, key: str, default: tuple[dt.time, ...] = ()) -> tuple[dt.time, ...]:

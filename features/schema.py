@@ -87,6 +87,8 @@ class Table:
         What a sender may give, key columns first.
     fact : bool, default=True
         Whether rows have revisions and two clocks (`FACT_COLUMNS`).
+    sent : bool, default=True
+        Whether rows come from a sender; those that we make ourselves have no position of their own in the ledger.
     clock : str or None
         The column that says when the fact happened (`occurred_at` of the rules); None for entities and for links, which
         happen when their touch does.
@@ -98,6 +100,7 @@ class Table:
     columns: tuple[Column, ...]
     fact: bool = True
     clock: str | None = "occurred_at"
+    sent: bool = True
 
     def column(self, name: str) -> Column:
         """Return the column of that name.
@@ -120,6 +123,8 @@ class Table:
     @property
     def stored(self) -> tuple[Column, ...]:
         """All columns as stored: the sender's, then those of the ledger."""
+        if not self.sent:
+            return self.columns
         return self.columns + (FACT_COLUMNS if self.fact else ENTITY_COLUMNS)
 
     @property
@@ -334,19 +339,24 @@ _TABLES = (
     ),
     Table(
         "scores",
-        "every score given",
-        ("account_id", "goal", "scored_at"),
+        "every score given, with what it takes to give it again",
+        ("account_id", "goal", "scored_at", "ledger_seq", "model_digest"),
         (
             _text("account_id", "the account", required=True),
             _text("goal", "the goal", required=True),
-            _time("scored_at", "as_of of the score", required=True),
-            _text("model_version", "model and calibration revision", required=True),
-            Column("probability", Type.NUMBER, "calibrated probability"),
-            Column("logit", Type.NUMBER, "calibrated log-odds"),
-            _text("grade", "A to D"),
+            _time("scored_at", "the moment it is about: asOf of the answer", required=True),
+            Column("ledger_seq", Type.INTEGER, "position of the ledger that it rests on", required=True),
+            _text("model_digest", "content of the model that gave it", required=True),
+            _text("model_version", "model and calibration revision, or points", required=True),
+            _time("given_at", "when it was first given", required=True),
+            Column("probability", Type.NUMBER, "calibrated probability; missing for points"),
+            Column("logit", Type.NUMBER, "calibrated log-odds; missing for points"),
+            Column("score", Type.INTEGER, "1 to 99", required=True),
+            _text("grade", "A to D", required=True),
         ),
         fact=False,
         clock="scored_at",
+        sent=False,
     ),
 )
 

@@ -38,6 +38,8 @@ class Background:
     ----------
     base_rate : float
         Share of positives among the training rows.
+    outcomes : int
+        Training accounts with a positive row: how many wins the model rests on.
     base_margin : float
         Margin of the reference account: the base of every explanation.
     margins : array of shape (1001,)
@@ -53,6 +55,7 @@ class Background:
     """
 
     base_rate: float
+    outcomes: int
     base_margin: float
     margins: Floats
     sides: Mapping[str, Floats]
@@ -64,6 +67,7 @@ class Background:
         """Return what `from_json` reads."""
         return {
             "base_rate": self.base_rate,
+            "outcomes": self.outcomes,
             "base_margin": self.base_margin,
             "margins": self.margins.tolist(),
             "sides": {side: quantiles.tolist() for side, quantiles in self.sides.items()},
@@ -84,6 +88,7 @@ class Background:
         rows = [[np.nan if x is None else x for x in row] for row in document["golden_rows"]]
         background = cls(
             base_rate=float(document["base_rate"]),
+            outcomes=int(document["outcomes"]),
             base_margin=float(document["base_margin"]),
             margins=np.array(document["margins"], dtype=np.float64),
             sides={side: np.array(document["sides"][side], dtype=np.float64) for side in SIDES},
@@ -134,8 +139,10 @@ def fit_background(
     side = np.array([feature.side for feature in features])
     golden = _golden(X, rung.fit.margins)
     w = np.ones(len(X)) if weights is None else np.asarray(weights, dtype=np.float64)
+    labels = np.asarray(y, dtype=np.float64)
     return Background(
-        base_rate=float(np.average(np.asarray(y, dtype=np.float64), weights=w)),
+        base_rate=float(np.average(labels, weights=w)),
+        outcomes=len(np.unique(np.asarray(accounts)[labels > 0])),
         base_margin=float(rung.scorer.contributions(golden[:1])[0, -1]),
         margins=quantiles(rung.fit.margins[latest]),
         sides={name: quantiles(added[:, :-1][:, side == name].sum(axis=1)) for name in SIDES},

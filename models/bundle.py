@@ -4,7 +4,8 @@
 
     manifest.json      format, goal, kind, times, features and encoding, metrics, hash and size of every other file
     model.json | .txt  coefficients, or LightGBM's text
-    calibration.json   the Platt line and its revision
+    calibration.json   the Platt line, its revision, and the band of its 90 % interval
+    value.json         what a win would be worth; null where no amount is known
     catalogue.json     the declarations of the features, so that a change of one is seen
     background.json    base rate and margin, quantiles for percentiles and drift, golden batch
 
@@ -32,14 +33,15 @@ from models.calibration import Platt
 from models.encoding import Encoding
 from models.metrics import sigmoid
 from models.propensity import SCORERS, Scorer, scorer_from_files
+from models.value import ValueModel
 
 if TYPE_CHECKING:
     from features.catalogue import Catalogue
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 
-_PARTS = ("calibration.json", "catalogue.json", "background.json")
+_PARTS = ("calibration.json", "catalogue.json", "background.json", "value.json")
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -51,7 +53,7 @@ class Bundle:
     ----------
     goal : str
     kind : str
-        ``logistic`` or ``lightgbm``.
+        ``points``, ``logistic`` or ``lightgbm``.
     rung : str
         Rung of the ladder that won.
     trained_at, data_from, data_until : int
@@ -60,6 +62,8 @@ class Bundle:
     scorer : Scorer
     calibration : Platt
     background : Background
+    value : ValueModel or None
+        What a win would be worth; None where no amount is known.
     catalogue : tuple of mapping
         The declarations of the features, in order, as plain values.
     catalogue_digest : str
@@ -80,10 +84,16 @@ class Bundle:
     scorer: Scorer
     calibration: Platt
     background: Background
+    value: ValueModel | None
     catalogue: tuple[Mapping[str, Any], ...]
     catalogue_digest: str
     metrics: Mapping[str, Any]
     digest: str
+
+    @property
+    def outcomes(self) -> int:
+        """How many winning accounts the model was trained on."""
+        return self.background.outcomes
 
     @property
     def base_logit(self) -> float:
@@ -127,6 +137,7 @@ def save_bundle(
     trained_at: int,
     data_from: int,
     data_until: int,
+    value: ValueModel | None = None,
 ) -> str:
     """Write a bundle into a folder that does not exist yet: all of it appears, or nothing.
 
@@ -142,6 +153,8 @@ def save_bundle(
         Plain JSON values; numbers must be finite.
     trained_at, data_from, data_until : int
         UTC microseconds.
+    value : ValueModel, optional
+        What a win would be worth.
 
     Returns
     -------
@@ -157,6 +170,7 @@ def save_bundle(
         "calibration.json": to_bytes(calibration.to_json()),
         "catalogue.json": to_bytes(catalogue.definitions()),
         "background.json": to_bytes(background.to_json()),
+        "value.json": to_bytes(None if value is None else value.to_json()),
     }
     manifest: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
@@ -220,7 +234,11 @@ def read_sealed(folder: Path) -> Sealed:
     with _refusals(folder):
         manifest = read_json(read_plain(folder, MANIFEST))
         if not isinstance(manifest, dict) or manifest.get("format_version") != FORMAT_VERSION:
-            raise BundleError(f"{folder} is not a bundle of format {FORMAT_VERSION}.")
+            found = manifest.get("format_version") if isinstance(manifest, dict) else None
+            raise BundleError(
+                f"The format of a bundle must be {FORMAT_VERSION}. Got {found!r} in {folder} instead.",
+                hint="A bundle of an older version can not be read any more: smarketing train makes a new one.",
+            )
         if manifest["digest"] != digest_of(manifest):
             raise BundleError(f"The manifest of {folder} has been altered: its digest does not fit.")
         if manifest["kind"] not in SCORERS:
@@ -282,7 +300,11 @@ def _parse(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
     scorer = scorer_from_files(files, manifest["kind"], manifest["rung"])
     background = Background.from_json(read_json(files["background.json"]))
     names = list(encoding.names)
+    stated = read_json(files["value.json"])
+    value = None if stated is None else ValueModel.from_json(stated)
     widths = {"the model": scorer.n_features, "the golden batch": background.golden_rows.shape[1]}
+    if value is not None:
+        widths["the value model"] = value.n_features
     for what, width in widths.items():
         if width != len(names):
             raise BundleError(f"The bundle declares {len(names)} features, but {what} has {width}.")
@@ -299,6 +321,7 @@ def _parse(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
         scorer=scorer,
         calibration=Platt.from_json(read_json(files["calibration.json"])),
         background=background,
+        value=value,
         catalogue=catalogue,
         catalogue_digest=str(manifest["catalogue_digest"]),
         metrics=manifest["metrics"],

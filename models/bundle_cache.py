@@ -15,7 +15,7 @@ from models.bundle_files import read_json, to_bytes
 
 @dataclass(frozen=True)
 class Current:
-    """What a goal is answered with.
+    """What a goal is, or was, answered with.
 
     Parameters
     ----------
@@ -128,9 +128,22 @@ class BundleCache:
             return None
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise BundleError(f"{path} can not be read: {error!r}.") from error
-        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        if not _is_digest(digest):
             raise BundleError(f"{path} names no bundle.")
         return Current(goal, digest, version, self._bundles / digest)
+
+    def held(self, goal: str, digest: str, version: str) -> Current:
+        """Return a bundle by its content, current or not: whatever has been in use stays in the cache.
+
+        Raises
+        ------
+        BundleError
+            When the cache does not hold it.
+        """
+        folder = self._bundles / digest
+        if not _is_digest(digest) or not folder.is_dir():
+            raise BundleError(f"The cache holds no model of the content {digest!r}, version {version} of {goal}.")
+        return Current(goal, digest, version, folder)
 
     def holds(self, current: Current) -> bool:
         """Return whether the files of a current bundle are all there, with the content that its digest names."""
@@ -163,3 +176,7 @@ class BundleCache:
 
     def _remember(self, digest: str) -> None:
         (self._verified / digest).touch()
+
+
+def _is_digest(text: str) -> bool:
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")

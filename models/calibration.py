@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from features.errors import BundleError, NotEnoughDataError
 from models.arrays import Floats
+from models.uncertainty import Band
 
 SMALLEST_SLOPE = 0.01
 """Slope kept when the margins say nothing, or the opposite of the truth: ranking must not turn round."""
@@ -35,11 +36,14 @@ class Platt:
         Intercept.
     revision : int, default=0
         0 as trained; online recalibration counts up.
+    band : Band or None, default=None
+        How sure the log-odds are; None when nobody has measured it.
     """
 
     a: float
     b: float
     revision: int = 0
+    band: Band | None = None
 
     def logit(self, margin: ArrayLike) -> Floats:
         """Return calibrated log-odds of raw margins.
@@ -54,7 +58,8 @@ class Platt:
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
-        return {"method": "platt", "a": self.a, "b": self.b, "revision": self.revision}
+        band = None if self.band is None else self.band.to_json()
+        return {"method": "platt", "a": self.a, "b": self.b, "revision": self.revision, "band": band}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Platt:
@@ -70,7 +75,7 @@ class Platt:
         a, b, revision = float(document["a"]), float(document["b"]), int(document["revision"])
         if not (math.isfinite(a) and math.isfinite(b) and a > 0 and revision >= 0):
             raise BundleError(f"Calibration needs a finite slope above 0. Got a = {a}, b = {b} instead.")
-        return cls(a, b, revision)
+        return cls(a, b, revision, None if document["band"] is None else Band.from_json(document["band"]))
 
 
 def fit_platt(margin: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Platt:

@@ -20,6 +20,7 @@ from models.arrays import Floats, Integers
 from models.background import SIDES, percentile
 from models.bundle import Bundle
 from models.metrics import sigmoid
+from models.value import Expected
 
 if TYPE_CHECKING:
     from features.agreement import Grades
@@ -106,6 +107,10 @@ class Explained:
         Scores, 1 to 99, of the sides fit and engagement.
     up, down : tuple of Reason
         The strongest first.
+    interval : tuple of float or None
+        Ends of the 90 % interval of the probability (`models.uncertainty`).
+    value : Expected or None
+        What a win would be worth; None where no amount is known.
     """
 
     probability: float
@@ -120,6 +125,8 @@ class Explained:
     sides: Mapping[str, int]
     up: tuple[Reason, ...]
     down: tuple[Reason, ...]
+    interval: tuple[float, float] | None
+    value: Expected | None
 
     def largest(self, number: int = 10) -> tuple[tuple[Contribution, ...], Rest]:
         """Return the largest contributions, and the rest as one: together they sum as all do."""
@@ -221,6 +228,9 @@ class Explainer:
             for side, members in self._sides.items()
         }
         p, p0 = sigmoid(total), sigmoid(base)
+        band = bundle.calibration.band
+        ends = None if band is None else np.stack(band.interval(margins, total), axis=1).tolist()
+        values_of = None if bundle.value is None else bundle.value.expected(X, p)
         return [
             self._explained(
                 values[i],
@@ -229,6 +239,8 @@ class Explainer:
                 (float(p[i]), float(total[i]), float(p0[i]), float(base[i])),
                 float(ranks[i]),
                 {side: score_of(float(found[i])) for side, found in side_ranks.items()},
+                None if ends is None else (ends[i][0], ends[i][1]),
+                None if values_of is None else values_of[i],
             )
             for i in range(len(X))
         ]
@@ -241,6 +253,8 @@ class Explainer:
         totals: tuple[float, float, float, float],
         rank: float,
         sides: Mapping[str, int],
+        interval: tuple[float, float] | None,
+        value: Expected | None,
     ) -> Explained:
         order = np.argsort(-np.abs(logits), kind="stable").tolist()
         logit_of, points_of = logits.tolist(), points.tolist()
@@ -265,6 +279,8 @@ class Explainer:
             sides,
             up,
             down,
+            interval,
+            value,
         )
 
     def _reasons(self, values: Sequence[Value], points: Floats) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:

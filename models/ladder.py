@@ -14,8 +14,9 @@ from models import metrics
 from models.arrays import Floats, Integers
 from models.calibration import Platt, fit_platt
 from models.encoding import Encoding
+from models.fitting import Rung, Sample
 from models.propensity import Scorer
-from models.rungs import Rung, Sample, ladder_rungs
+from models.rungs import ladder_rungs
 
 FOLDS = 5
 
@@ -200,7 +201,8 @@ def cross_fit(
     NotEnoughDataError
         When fewer accounts than folds have a positive row, or a negative one.
     """
-    sample = Sample(X, np.asarray(y, dtype=np.float64), _weights(weights, len(X)))
+    of_row = np.unique(np.asarray(groups), return_inverse=True)[1]
+    sample = Sample(X, np.asarray(y, dtype=np.float64), _weights(weights, len(X)), of_row)
     fold = account_folds(groups, sample.y, folds=folds, seed=seed)
     grown = [
         rung.grow(sample.take(np.flatnonzero(fold != held_out)), sample.take(np.flatnonzero(fold == held_out)), seed)

@@ -6,6 +6,7 @@ Equal scores are treated as a group: no measure depends on the order of the rows
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,16 +127,26 @@ def reliability(
 
     A group of equal probabilities that lies across an edge is shared between the bins in proportion.
     """
-    groups = _Ties.of(y, probability, weights)
-    share = _bin_shares(groups.weight[::-1], bins)
-    weight = share.sum(axis=0)
-    predicted = groups.score[::-1] @ share
-    observed = (groups.positive / groups.weight)[::-1] @ share
+    labels, p, w = _rows(y, probability, weights)
+    member = bin_members(p, w, bins=bins)
     return tuple(
-        ReliabilityBin(float(w), float(p / w), float(o / w))
-        for w, p, o in zip(weight, predicted, observed, strict=True)
-        if w > 0
+        ReliabilityBin(float(weight), float(predicted / weight), float(observed / weight))
+        for weight, predicted, observed in zip(w @ member, (w * p) @ member, (w * labels) @ member, strict=True)
+        if weight > 0
     )
+
+
+def bin_members(probability: ArrayLike, weights: ArrayLike | None = None, *, bins: int = BINS) -> Floats:
+    """Return how much of each row lies in each bin of equal weight, of shape (n, bins)."""
+    p = np.asarray(probability, dtype=np.float64)
+    w = np.ones_like(p) if weights is None else np.asarray(weights, dtype=np.float64)
+    distinct, group = np.unique(p, return_inverse=True)
+    weight = np.bincount(group, weights=w, minlength=len(distinct))
+    end = np.cumsum(weight)
+    edges = np.linspace(0.0, end[-1], bins + 1)
+    covered = np.diff(np.clip(edges[None, :], (end - weight)[:, None], end[:, None]), axis=1)
+    members: Floats = (covered / np.where(weight > 0, weight, 1.0)[:, None])[group]
+    return members
 
 
 def ece(y: ArrayLike, probability: ArrayLike, weights: ArrayLike | None = None, *, bins: int = BINS) -> float:
@@ -178,15 +189,17 @@ def ece_floor(
     order = np.argsort(p, kind="stable")
     order = order[w[order] > 0]
     p, w, account = p[order], w[order], account[order]
-    starts = np.flatnonzero(np.concatenate([[True], p[1:] != p[:-1]]))
-    weight = np.add.reduceat(w, starts)
-    share = _bin_shares(weight, bins) / weight[:, None]
-    predicted = np.add.reduceat(w * p, starts) @ share
+    # Cumulated over rows in the order of p, a bin is a difference of two interpolated values: equal p's are shared.
+    last = np.flatnonzero(np.concatenate([p[1:] != p[:-1], [True]]))
+    covered = np.concatenate([[0.0], np.cumsum(w)[last]])
+    edges = np.linspace(0.0, covered[-1], bins + 1)
+    predicted = np.diff(np.interp(edges, covered, np.concatenate([[0.0], np.cumsum(w * p)[last]])))
     random = np.random.default_rng(seed)
     errors = np.empty(draws)
     for draw in range(draws):
-        positive = np.add.reduceat(w * (random.random(account.max() + 1)[account] < p), starts)
-        errors[draw] = np.abs(predicted - positive @ share).sum() / w.sum()
+        positive = np.cumsum(w * (random.random(account.max() + 1)[account] < p))[last]
+        observed = np.diff(np.interp(edges, covered, np.concatenate([[0.0], positive])))
+        errors[draw] = np.abs(predicted - observed).sum() / covered[-1]
     return EceFloor(float(np.median(errors)), float(np.quantile(errors, 0.95)))
 
 
@@ -226,6 +239,42 @@ def lift_at(y: ArrayLike, score: ArrayLike, share: float, weights: ArrayLike | N
     return precision_at(y, score, share * float(w.sum()), weights) / rate
 
 
+def calibration_line(y: ArrayLike, logit: ArrayLike, weights: ArrayLike | None = None) -> tuple[float, float]:
+    """Return slope and intercept of the logistic regression of the labels on calibrated log-odds.
+
+    1 and 0 are perfect. A slope below 1 means log-odds that are too extreme, above 1 too timid.
+
+    Raises
+    ------
+    NotEnoughDataError
+        When a class is absent, the log-odds are all equal, or they separate the classes.
+
+    References
+    ----------
+    D. R. Cox, Two further applications of a model for binary regression, Biometrika 45, 1958.
+    """
+    labels, x, w = _rows(y, logit, weights)
+    positive = float(np.sum(w * labels))
+    centre = float(np.sum(w * x) / w.sum())
+    scale = float(np.sqrt(np.sum(w * (x - centre) ** 2) / w.sum()))
+    if positive in (0.0, float(w.sum())) or scale <= 1e-9 * max(1.0, abs(centre)):
+        raise NotEnoughDataError("A calibration line needs rows of both classes and log-odds that differ.")
+    design = np.stack([(x - centre) / scale, np.ones_like(x)])
+    beta = np.array([scale, centre])
+    for _ in range(50):
+        p = sigmoid(beta @ design)
+        curvature = (design * (w * p * (1 - p))) @ design.T
+        if np.linalg.cond(curvature) > 1e12:
+            break
+        step = np.linalg.solve(curvature, design @ (w * (labels - p)))
+        # From far away a whole step can overshoot.
+        beta = beta + step / max(1.0, float(np.abs(step).max()) / 2)
+        if np.abs(step).max() < 1e-10:
+            slope = float(beta[0] / scale)
+            return slope, float(beta[1] - slope * centre)
+    raise NotEnoughDataError("A calibration line needs log-odds that do not separate the classes.")
+
+
 def summary(
     y: ArrayLike,
     logit: ArrayLike,
@@ -235,7 +284,7 @@ def summary(
     capacity: float | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Return the measures that the ladder prints, by name, from calibrated log-odds.
+    """Return every measure by name, from calibrated log-odds; slope and intercept only where there is such a line.
 
     Parameters
     ----------
@@ -244,7 +293,7 @@ def summary(
         Account of each row, for the floor of the calibration error.
     weights : array of shape (n,), optional
     capacity : float, optional
-        Number of rows the team can act on; without it `precision_at_capacity` is left out.
+        Number of rows, or sum of weights, the team can act on; without it `precision_at_capacity` is left out.
     seed : int, default=0
         Seed of the floor.
     """
@@ -265,6 +314,8 @@ def summary(
         "ece_floor_95": floor.upper,
         "lift_at_10": lift_at(y, values, 0.1, weights),
     }
+    with contextlib.suppress(NotEnoughDataError):
+        measures["calibration_slope"], measures["calibration_intercept"] = calibration_line(y, values, weights)
     if capacity is not None:
         measures["precision_at_capacity"] = precision_at(y, values, capacity, weights)
     return measures
@@ -339,12 +390,3 @@ def _both_classes(groups: _Ties) -> None:
     positive = groups.positive.sum()
     if positive == 0 or positive == groups.weight.sum():
         raise NotEnoughDataError("AUC needs rows of both classes.")
-
-
-def _bin_shares(weight: Floats, bins: int) -> Floats:
-    """Return the weight of each group of equal scores in each bin, of shape (n_groups, bins)."""
-    end = np.cumsum(weight)
-    edges = np.linspace(0.0, end[-1], bins + 1)
-    covered = np.clip(edges[None, :], (end - weight)[:, None], end[:, None])
-    shares: Floats = np.diff(covered, axis=1)
-    return shares

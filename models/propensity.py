@@ -18,8 +18,9 @@ from features.errors import BundleError
 from models import treeshap
 from models.arrays import Floats, Integers
 from models.booster import load_booster
+from models.points import PointsScorer
 
-TRANSFORMS = ("log", "missing", "level")
+TRANSFORMS = ("log", "linear", "missing", "level")
 
 
 class Scorer(Protocol):
@@ -27,7 +28,7 @@ class Scorer(Protocol):
 
     @property
     def kind(self) -> str:
-        """How it is stored: ``logistic`` or ``lightgbm``."""
+        """How it is stored: ``points``, ``logistic`` or ``lightgbm``."""
 
     @property
     def name(self) -> str:
@@ -57,7 +58,7 @@ class Terms:
         The feature each term reads.
     transform : tuple of str
         ``log``: ``(sign(x) log(1 + |x|) - centre) / scale`` with a missing x replaced by `value`;
-        ``missing``: 1 where x is missing; ``level``: 1 where x is `value`, and NaN is a level like another.
+        ``linear``: ``(x - centre) / scale``, likewise; ``missing``: 1 where x is missing; ``level``: 1 where x is `value`, and NaN is a level like another.
     value, centre, scale : array of shape (n_terms,)
     """
 
@@ -72,10 +73,42 @@ class Terms:
         x = X[:, self.column]
         missing = np.isnan(x)
         filled = np.where(missing, self.value, x)
-        logged = (np.sign(filled) * np.log1p(np.abs(filled)) - self.centre) / self.scale
+        number = np.where(self._is["linear"], filled, np.sign(filled) * np.log1p(np.abs(filled)))
         level = (x == self.value) | (missing & np.isnan(self.value))
-        chosen = np.where(self._is["missing"], missing, np.where(self._is["level"], level, logged))
+        scaled = (number - self.centre) / self.scale
+        chosen = np.where(self._is["missing"], missing, np.where(self._is["level"], level, scaled))
         return np.asarray(chosen, dtype=np.float64)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        return {
+            "column": self.column.tolist(),
+            "transform": list(self.transform),
+            "value": [None if np.isnan(value) else value for value in self.value.tolist()],
+            "centre": self.centre.tolist(),
+            "scale": self.scale.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any], n_features: int) -> Terms:
+        """Return the terms that `to_json` described, of rows with so many features.
+
+        Raises
+        ------
+        BundleError
+            When its parts do not fit one another.
+        """
+        column, transform = np.array(document["column"], dtype=np.int64), tuple(document["transform"])
+        value, centre, scale = (
+            np.array([np.nan if one is None else one for one in document[key]], dtype=np.float64)
+            for key in ("value", "centre", "scale")
+        )
+        shapes = {array.shape for array in (column, value, centre, scale)} | {(len(transform),)}
+        if len(shapes) != 1 or not set(transform) <= set(TRANSFORMS):
+            raise BundleError("The terms of the linear model do not fit one another.")
+        if len(column) and not (column.min() >= 0 and column.max() < n_features):
+            raise BundleError(f"The linear model reads a feature beyond its {n_features}.")
+        return cls(column, transform, value, centre, scale)
 
     @cached_property
     def _is(self) -> dict[str, np.ndarray[Any, np.dtype[np.bool_]]]:
@@ -131,11 +164,7 @@ class LogisticScorer:
             "name": self.name,
             "n_features": self.n_features,
             "base": self.base,
-            "column": self.terms.column.tolist(),
-            "transform": list(self.terms.transform),
-            "value": [None if np.isnan(value) else value for value in self.terms.value.tolist()],
-            "centre": self.terms.centre.tolist(),
-            "scale": self.terms.scale.tolist(),
+            **self.terms.to_json(),
             "coefficient": self.coefficient.tolist(),
             "mean": self.mean.tolist(),
         }
@@ -151,19 +180,12 @@ class LogisticScorer:
             When its parts do not fit one another.
         """
         document = json.loads(files[cls.file])
-        numbers = {
-            key: np.array([np.nan if one is None else one for one in document[key]], dtype=np.float64)
-            for key in ("value", "centre", "scale", "coefficient", "mean")
-        }
-        column = np.array(document["column"], dtype=np.int64)
-        transform, n_features = tuple(document["transform"]), int(document["n_features"])
-        shapes = {array.shape for array in numbers.values()} | {column.shape, (len(transform),)}
-        if len(shapes) != 1 or not set(transform) <= set(TRANSFORMS) or document["name"] != name:
-            raise BundleError("The logistic model's terms do not fit one another.")
-        if len(column) and not (column.min() >= 0 and column.max() < n_features):
-            raise BundleError(f"The logistic model reads a feature beyond its {n_features}.")
-        terms = Terms(column, transform, numbers["value"], numbers["centre"], numbers["scale"])
-        return cls(name, n_features, terms, numbers["coefficient"], numbers["mean"], float(document["base"]))
+        n_features = int(document["n_features"])
+        terms = Terms.from_json(document, n_features)
+        coefficient, mean = (np.array(document[key], dtype=np.float64) for key in ("coefficient", "mean"))
+        if not coefficient.shape == mean.shape == terms.column.shape or document["name"] != name:
+            raise BundleError("The coefficients of the linear model do not fit its terms.")
+        return cls(name, n_features, terms, coefficient, mean, float(document["base"]))
 
 
 @dataclass(frozen=True)
@@ -217,8 +239,8 @@ class LightgbmScorer:
         return scorer
 
 
-SCORERS: Mapping[str, type[LogisticScorer] | type[LightgbmScorer]] = {
-    scorer.kind: scorer for scorer in (LogisticScorer, LightgbmScorer)
+SCORERS: Mapping[str, type[PointsScorer] | type[LogisticScorer] | type[LightgbmScorer]] = {
+    scorer.kind: scorer for scorer in (PointsScorer, LogisticScorer, LightgbmScorer)
 }
 """Scorers by the kind that a manifest names."""
 

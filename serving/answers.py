@@ -10,8 +10,10 @@ from features.feature import Value
 from models.explain import Contribution as Part
 from models.explain import Explained
 from models.explain import Reason as Ground
+from models.points import PointsReason
+from models.value import Expected
 from serving.language import Language
-from serving.service import Scored
+from serving.scoring import Scored
 from serving.wire import Wire, rfc3339
 
 LISTED = 10
@@ -40,7 +42,7 @@ class Reason(Wire):
 
     code: str = Field(description="The concept")
     text: str = Field(description="In the language asked for")
-    percentage_points: float
+    percentage_points: float | None = Field(description="Null for a score by points: its text says how many")
 
 
 class Reasons(Wire):
@@ -58,6 +60,17 @@ class ModelUsed(Wire):
     version: str = Field(description="Version and calibration revision")
     trained_at: str
     in_sample: bool = Field(description="Whether the model was trained on data later than asOf")
+    outcomes: int = Field(description="Accounts that reached the goal in training: how much speaks")
+
+
+class ExpectedValue(Wire):
+    """What a win would be worth."""
+
+    amount: float = Field(description="Expected amount of a win, in units of the currency")
+    low: float = Field(description="Lower end of its 90 % interval")
+    high: float = Field(description="Upper end of its 90 % interval")
+    currency: str
+    expected_revenue: float = Field(description="Probability times amount")
 
 
 class ScoreAnswer(Wire):
@@ -71,8 +84,10 @@ class ScoreAnswer(Wire):
     stage: str | None = Field(description="Stage of the account's furthest cycle of the goal's kind")
     probability: float | None
     calibrated: bool
-    interval: list[float] | None = Field(description="90 % interval; null until there is a method")
-    score: int | None = Field(description="1 to 99: percentile among the accounts the goal applied to, at training")
+    interval: list[float] | None = Field(description="90 % interval of the probability")
+    score: int | None = Field(
+        description="1 to 99: percentile among the accounts the goal applied to, at training; or by points"
+    )
     percentile: float | None
     grade: str | None
     fit: SideScore
@@ -81,6 +96,8 @@ class ScoreAnswer(Wire):
     base_probability: float | None = Field(description="Probability of the reference account")
     base_logit: float | None
     logit: float | None
+    value: ExpectedValue | None = Field(description="Null where no amount of a win is known")
+    points: float | None = Field(description="Points of the agreement, when they answer for want of a model")
     contributions: list[Contribution]
     reasons: Reasons
     model: ModelUsed | None
@@ -103,7 +120,7 @@ def render(scored: Scored, language: Language, request_id: str, *, every: bool =
     every : bool, default=False
         Whether every contribution is listed; else the largest, and one row for the rest.
     """
-    asked, explained, champion = scored.eligibility, scored.explained, scored.champion
+    asked, explained, points, champion = scored.eligibility, scored.explained, scored.points, scored.champion
     trained_at = None if champion is None else champion.bundle.trained_at
     return {
         "accountId": scored.account_id,
@@ -113,10 +130,17 @@ def render(scored: Scored, language: Language, request_id: str, *, every: bool =
         "reason": None if asked.why_not is None else asked.why_not[language],
         "stage": asked.stage,
         **_figures(explained),
+        "score": scored.score,
+        "grade": scored.grade,
+        "points": None if scored.points is None else scored.points.points,
         "contributions": [] if explained is None else _contributions(explained, every),
         "reasons": {
-            "up": _reasons(() if explained is None else explained.up, language),
-            "down": _reasons(() if explained is None else explained.down, language),
+            "up": _reasons(explained.up, language) if explained else _earned(points.up, language) if points else [],
+            "down": _reasons(explained.down, language)
+            if explained
+            else _earned(points.down, language)
+            if points
+            else [],
         },
         "model": None
         if champion is None or trained_at is None
@@ -126,6 +150,7 @@ def render(scored: Scored, language: Language, request_id: str, *, every: bool =
             "version": champion.version,
             "trainedAt": rfc3339(trained_at),
             "inSample": scored.as_of < trained_at,
+            "outcomes": champion.bundle.outcomes,
         },
         "eventsFolded": scored.events_folded,
         "newestEvent": rfc3339(scored.newest_event),
@@ -138,22 +163,31 @@ def render(scored: Scored, language: Language, request_id: str, *, every: bool =
 
 def _figures(explained: Explained | None) -> dict[str, object]:
     if explained is None:
-        empty = ("probability", "interval", "score", "percentile", "grade", "baseRate", "baseProbability", "baseLogit")
-        nothing: dict[str, object] = dict.fromkeys((*empty, "logit"))
+        empty = ("probability", "interval", "percentile", "baseRate", "baseProbability", "baseLogit", "logit", "value")
+        nothing: dict[str, object] = dict.fromkeys(empty)
         return nothing | {"calibrated": False, "fit": {"score": None}, "engagement": {"score": None}}
     return {
         "probability": explained.probability,
         "calibrated": True,
-        "interval": None,
-        "score": explained.score,
+        "interval": None if explained.interval is None else list(explained.interval),
         "percentile": explained.percentile,
-        "grade": explained.grade,
         "fit": {"score": explained.sides["fit"]},
         "engagement": {"score": explained.sides["engagement"]},
         "baseRate": explained.base_rate,
         "baseProbability": explained.base_probability,
         "baseLogit": explained.base_logit,
         "logit": explained.logit,
+        "value": None if explained.value is None else _value(explained.value),
+    }
+
+
+def _value(value: Expected) -> dict[str, object]:
+    return {
+        "amount": value.amount,
+        "low": value.low,
+        "high": value.high,
+        "currency": value.currency,
+        "expectedRevenue": value.expected_revenue,
     }
 
 
@@ -188,6 +222,10 @@ def _reasons(grounds: Sequence[Ground], language: Language) -> list[dict[str, ob
         {"code": ground.code, "text": ground.texts[language], "percentagePoints": ground.percentage_points}
         for ground in grounds
     ]
+
+
+def _earned(grounds: Sequence[PointsReason], language: Language) -> list[dict[str, object]]:
+    return [{"code": ground.code, "text": ground.texts[language], "percentagePoints": None} for ground in grounds]
 
 
 def _shown(value: Value) -> Value | int:

@@ -18,15 +18,21 @@ from features.ledger import Ledger, now_micros
 from models.bundle_cache import BundleCache
 from serving import problems
 from serving.authorisation import Authentication
+from serving.board import Boards, score_all_command
 from serving.border import Border
 from serving.champion import Champions
 from serving.dependencies import State
 from serving.gate import Gate
 from serving.intake import Intake
 from serving.keys import KeyRing
+from serving.pages import routes as pages
+from serving.pages.session import Sessions
+from serving.pages.site import Site
 from serving.profile import Profiles
 from serving.refresher import Refresher
 from serving.routes import accounts, documentation, health, intake, scores
+from serving.scorebook import Scorebook
+from serving.scoring import Scoring
 from serving.service import ScoreService
 from serving.settings import Settings
 
@@ -47,7 +53,7 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], int] = n
         Gives the present moment in microseconds.
     """
     settings = Settings() if settings is None else settings
-    groups = (intake, scores, accounts, health, documentation)
+    groups = (intake, scores, accounts, health, documentation, pages)
     app = FastAPI(
         title="Smarketing",
         description=_DESCRIPTION,
@@ -60,7 +66,9 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], int] = n
         middleware=[
             Middleware(Border),
             Middleware(Authentication),
-            Middleware(Gate, max_bytes=settings.max_body_bytes, max_depth=settings.max_json_depth),
+            Middleware(
+                Gate, max_bytes=settings.max_body_bytes, max_depth=settings.max_json_depth, forms=pages.FORMS
+            ),
         ],
         lifespan=_lifespan(settings, clock),
     )
@@ -103,7 +111,7 @@ def _lifespan(settings: Settings, clock: Callable[[], int]) -> Callable[[FastAPI
         keys, made = _keys(settings, clock)
         if made is not None:
             print(f"API key (shown once): {made}", file=sys.stderr, flush=True)  # noqa: T201
-        with Ledger.open(settings.store, clock=clock) as ledger, _refresher(settings):
+        with Ledger.open(settings.store, clock=clock) as ledger, Scorebook(ledger, clock) as book, _refresher(settings):
             declared = catalogue(agreement)
             champions = Champions(BundleCache(settings.cache), agreement, declared)
             await asyncio.to_thread(champions.refresh)
@@ -114,7 +122,9 @@ def _lifespan(settings: Settings, clock: Callable[[], int]) -> Callable[[FastAPI
                     keys=keys,
                     champions=champions,
                     intake=Intake(ledger, RowParser(agreement, ledger.email_key())),
-                    scores=ScoreService(ledger, agreement, declared, champions, clock, settings.cached_accounts),
+                    scores=ScoreService(
+                        ledger, Scoring(agreement, declared), champions, book, clock, settings.cached_accounts
+                    ),
                     profiles=Profiles(ledger),
                 )
             finally:

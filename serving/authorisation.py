@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.keys import SCOPES, ApiKey
+from serving.pages.session import COOKIE, SCOPE
 from serving.problems import RequestError, problem
 
 _PROTECTED = "/v1/"
@@ -73,6 +74,19 @@ class ScopeRule(Rule):
             raise RequestError(403, f"This needs a key with the scope {self.scope}.")
 
 
+class SessionRule(Rule):
+    """Who may call a route: a person with a session, opened by a key with the scope ``read``."""
+
+    scope = SCOPE
+
+    def __call__(self, request: Request) -> None:  # type: ignore[override]
+        """Refuse who is not signed in; the pages turn that into the form."""
+        session = request.state.site.sessions.find(request.cookies.get(COOKIE))
+        if session is None:
+            raise RequestError(401, "Sign in with an API key.")
+        request.state.session = session
+
+
 def public() -> Any:
     """Return the rule of a route that anyone may call."""
     return Depends(Rule())
@@ -83,3 +97,8 @@ def requires(scope: str) -> Any:
     if scope not in SCOPES:
         raise ValueError(f"`scope` must be one of {', '.join(SCOPES)}. Got {scope!r} instead.")
     return Depends(ScopeRule(scope))
+
+
+def signed_in() -> Any:
+    """Return the rule of a page, for people who are signed in."""
+    return Depends(SessionRule())

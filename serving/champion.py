@@ -89,6 +89,18 @@ class Champions:
         """Return the models in use, by goal."""
         return self._champions
 
+    def of_digest(self, goal: str, digest: str, version: str) -> Champion:
+        """Return a model that the cache still holds by its content, whether or not it answers now.
+
+        Raises
+        ------
+        BundleError
+            When the cache does not hold it, or it is damaged.
+        UnknownError
+            When it was trained on other definitions of its features.
+        """
+        return self._load(self._cache.held(goal, digest, version))
+
     def degraded(self, goal: str) -> str | None:
         """Return why the newest model of a goal is not in use, as a code; None when it is."""
         seen = self._seen.get(goal)

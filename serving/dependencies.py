@@ -10,6 +10,7 @@ from serving.champion import Champions
 from serving.intake import Intake
 from serving.keys import ApiKey, KeyRing
 from serving.language import Language, preferred
+from serving.pages.site import Site
 from serving.profile import Profiles
 from serving.service import ScoreService
 from serving.settings import Settings
@@ -24,6 +25,7 @@ class State(TypedDict):
     intake: Intake
     scores: ScoreService
     profiles: Profiles
+    site: Site
 
 
 def _settings(request: Request) -> Settings:

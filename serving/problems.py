@@ -113,8 +113,32 @@ def problem(scope: Mapping[str, Any], error: Exception) -> Response:
         An error that is not the project's own, nor the framework's, gives a 500 that says nothing about it.
     """
     status, detail, errors, headers = _translate(scope, error)
+    content = _document(scope, status, detail, errors)
+    return Response(orjson.dumps(content), status, dict(headers), MEDIA_TYPE)
+
+
+def problem_of_item(scope: Mapping[str, Any], error: SmarketingError | ValidationError) -> dict[str, Any]:
+    """Return the problem document of one item of a request whose other items are answered.
+
+    Parameters
+    ----------
+    scope : mapping
+        ASGI scope of the request.
+    error : SmarketingError or pydantic.ValidationError
+        What became of the item.
+    """
+    if isinstance(error, ValidationError):
+        status, detail, errors = _fields_at_fault(error.errors(), allowed_fields(error))
+    else:
+        status, detail, errors, _ = _translate(scope, error)
+    return _document(scope, status, detail, errors)
+
+
+def _document(
+    scope: Mapping[str, Any], status: int, detail: str, errors: Sequence[FieldProblem]
+) -> dict[str, Any]:
     kind, title = _KINDS.get(status, ("other", "The request can not be answered"))
-    document = {
+    return {
         "type": f"urn:smarketing:problem:{kind}",
         "title": title,
         "status": status,
@@ -124,7 +148,6 @@ def problem(scope: Mapping[str, Any], error: Exception) -> Response:
         "requestId": scope["state"]["request_id"],
         "retryable": status in _RETRYABLE,
     }
-    return Response(orjson.dumps(document), status, dict(headers), MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:

@@ -6,9 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from datetime import time as clock_time
-from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -18,51 +15,15 @@ import pyarrow.compute as pc
 from features.agreement import Agreement
 from features.catalogue import Catalogue, catalogue
 from features.errors import NotEnoughDataError
-from features.labels import Labelled, label, newest_known
+from features.labels import Cases
 from features.relations import Relations, Tables, build
-from features.schema import DAY
-from training.config import DataSettings, TrainingConfig
-from training.splits import (
-    Accounts,
-    Moments,
-    Split,
-    account_split,
-    default_test_from,
-    local_micros,
-    moments,
-    time_split,
-)
+from training.asking import Counts, ask
+from training.config import TrainingConfig
+from training.splits import Accounts, Moments, Split
 
-if TYPE_CHECKING:
-    from datetime import date
+__all__ = ["Counts", "Dataset", "Say", "build_dataset", "shown"]
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What became of the snapshots.
-
-    Parameters
-    ----------
-    eligible : int
-        Account and moment pairs in a stage of the goal.
-    censored : int
-        Eligible, but the horizon and the reporting lag are not complete: left out.
-    purged : int
-        Labelled, but too close to the test: left out.
-    sampled_out : int
-        Left out by `DataSettings.max_train` and `max_test`.
-    train, test : int
-        What is left.
-    """
-
-    eligible: int
-    censored: int
-    purged: int
-    sampled_out: int
-    train: int
-    test: int
 
 
 @dataclass(frozen=True)
@@ -89,7 +50,8 @@ class Dataset:
     test_weeks : float
         Weeks that the test moments stand for.
     weight : ndarray of float64, shape (n,)
-        What a row counts, so that grid and event-triggered moments stand in the proportion of the declared use.
+        What a row counts, with mean 1 in training and in the test, so that grid and event-triggered moments stand in
+        the proportion of the declared use.
     is_event : ndarray of bool, shape (n,)
         Whether the moment is event-triggered; else it is of the grid.
     amount : ndarray of float64, shape (n,)
@@ -135,112 +97,35 @@ def build_dataset(tables: Tables, agreement: Agreement, config: TrainingConfig, 
     """
     say = say or (lambda message: None)
     say("labelling snapshots")
-    data_from, data_until = _span(tables)
-    plan = _plan(config, data_from, data_until)
+    data_from = _first_event(tables)
     relations = build(tables, agreement)
-    labelled = label(tables, relations, agreement, config.goal, np.union1d(plan.teach, plan.judge))
-    account = np.array(labelled.account_id.to_pylist(), dtype=np.str_)
-    _require(len(account) > 0, labelled, config)
-    split = _split(config, plan, labelled, account)
-    kept, sampled_out = _sample(split, config.data, config.seed)
-    counts = Counts(
-        eligible=len(account) + labelled.censored,
-        censored=labelled.censored,
-        purged=split.purged,
-        sampled_out=sampled_out,
-        train=int(split.train[kept].sum()),
-        test=int(split.test[kept].sum()),
-    )
-    weeks = _test_weeks(labelled.as_of[split.test], counts.test / max(int(split.test.sum()), 1))
-    split, label_, as_of, account = split.only(account, kept), labelled.label[kept], labelled.as_of[kept], account[kept]
-    _require_outcomes(split, label_, config)
-    say(f"computing features of {len(kept):,} snapshots")
+    cases = Cases.of(tables, relations, agreement, config.goal)
+    asked = ask(cases, tables, relations, config, data_from)
+    outcome, as_of = cases.label(asked.pairs), asked.pairs.as_of
+    _require_outcomes(asked.split, outcome.label, config)
+    say(f"computing features of {len(as_of):,} snapshots")
+    account = np.array(relations.account_ids, dtype=np.str_)[asked.pairs.account]
     declared = catalogue(agreement)
     from features.offline import evaluate
 
     return Dataset(
         table=evaluate(relations, account.tolist(), as_of, declared),
         catalogue=declared,
-        label=label_,
+        label=outcome.label,
         account_id=account,
         as_of=as_of,
-        split=split,
-        counts=counts,
+        split=asked.split,
+        counts=asked.counts,
         data_from=data_from,
-        data_until=labelled.data_until,
-        lag=labelled.lag,
-        lag_is_assumed=labelled.lag_is_assumed,
-        test_weeks=weeks,
-        weight=np.ones(len(kept)),
-        is_event=np.zeros(len(kept), dtype=np.bool_),
-        amount=np.full(len(kept), np.nan),
-        digest=_digest(relations, account, as_of, label_),
+        data_until=cases.data_until,
+        lag=cases.lag,
+        lag_is_assumed=cases.lag_is_assumed,
+        test_weeks=asked.test_weeks,
+        weight=asked.weight,
+        is_event=asked.is_event,
+        amount=outcome.amount,
+        digest=_digest(relations, account, as_of, outcome.label),
     )
-
-
-@dataclass(frozen=True)
-class _Plan:
-    teach: Moments
-    judge: Moments
-    is_told: bool
-    """Whether the test moments were given; else they are the end of `teach`, found once labels are."""
-
-
-def _plan(config: TrainingConfig, data_from: int, data_until: int) -> _Plan:
-    told, split = config.snapshots, config.split
-    zone = ZoneInfo(told.tz)
-
-    def start(day: date | None, otherwise: int) -> int:
-        return otherwise if day is None else local_micros(day, clock_time(), zone)
-
-    until = data_until + 1
-    teach = moments(
-        start(told.from_, data_from), start(told.to, until), told.every, told.at, told.tz, anchor=told.from_
-    )
-    if split.kind == "folds" or split.test_from is None:
-        return _Plan(teach, teach[:0], False)
-    judge = moments(
-        start(split.test_from, 0),
-        start(split.test_to, until),
-        split.test_every or told.every,
-        split.test_at or told.at,
-        told.tz,
-        anchor=split.test_from,
-    )
-    return _Plan(teach, judge, True)
-
-
-def _split(config: TrainingConfig, plan: _Plan, labelled: Labelled, account: Accounts) -> Split:
-    if config.split.kind == "folds":
-        return account_split(account, labelled.label, config.split.folds, config.seed)
-    judge = plan.judge
-    if not plan.is_told:
-        usable = np.unique(labelled.as_of)
-        judge = usable[usable >= default_test_from(usable, config.split.test_share)]
-    embargo = config.goal.within_days * DAY + labelled.lag
-    return time_split(account, labelled.as_of, plan.teach, judge, embargo)
-
-
-def _sample(split: Split, limits: DataSettings, seed: int) -> tuple[npt.NDArray[np.int64], int]:
-    random = np.random.default_rng(seed)
-    kept, sampled_out = [], 0
-    for flags, limit in ((split.train, limits.max_train), (split.test, limits.max_test)):
-        rows = np.flatnonzero(flags)
-        if len(rows) > limit:
-            sampled_out += len(rows) - limit
-            rows = random.choice(rows, limit, replace=False)
-        kept.append(rows)
-    return np.sort(np.concatenate(kept)), sampled_out
-
-
-def _require(is_enough: bool, labelled: Labelled, config: TrainingConfig) -> None:
-    if not is_enough:
-        goal = config.goal
-        raise NotEnoughDataError(
-            f"No snapshot for the goal {goal.name!r} has a complete outcome: {labelled.censored:,} eligible ones are"
-            f" within {goal.within_days} days of the end of the ledger.",
-            hint="Import a longer history, or choose a goal with a shorter horizon.",
-        )
 
 
 def _require_outcomes(split: Split, labels: npt.NDArray[np.int8], config: TrainingConfig) -> None:
@@ -257,7 +142,7 @@ def _require_outcomes(split: Split, labels: npt.NDArray[np.int8], config: Traini
             )
 
 
-def _span(tables: Tables) -> tuple[int, int]:
+def _first_event(tables: Tables) -> int:
     occurred = [
         tables[name]["occurred_at"] for name in ("account_touches", "stage_changes", "deals") if tables[name].num_rows
     ]
@@ -265,15 +150,7 @@ def _span(tables: Tables) -> tuple[int, int]:
         raise NotEnoughDataError(
             "The ledger holds no touch, stage change or deal.", hint="smarketing ingest FILE --map MAP.toml"
         )
-    return min(pc.min(column).as_py() for column in occurred), newest_known(tables)
-
-
-def _test_weeks(as_of: Moments, share: float) -> float:
-    days = np.unique(as_of // DAY)
-    if len(days) < 2:
-        return share
-    # The last test day stands for as long as those before it, on average.
-    return float((days[-1] - days[0]) * len(days) / (len(days) - 1) / 7 * share)
+    return int(min(pc.min(column).as_py() for column in occurred))
 
 
 def _digest(relations: Relations, account: Accounts, as_of: Moments, labels: npt.NDArray[np.int8]) -> str:

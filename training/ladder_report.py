@@ -1,25 +1,30 @@
-"""What a training run found, as one record: for the screen, for JSON, and for the registry."""
+"""What a training run found, as one record: for the screen, for JSON, for the registry and for the page."""
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from features.schema import DAY
-from training.dataset import Counts, shown
+from models.bootstrap import CONFIDENCE, DRAWS, Estimate
+from training.dataset import Counts
 
-COLUMNS = (
-    ("auc", "AUC", "{:.3f}"),
-    ("pr_auc", "PR-AUC", "{:.3f}"),
-    ("brier", "Brier", "{:.4f}"),
-    ("brier_skill", "skill", "{:.3f}"),
-    ("ece", "ECE", "{:.4f}"),
-    ("ece_floor_95", "its floor", "{:.4f}"),
-    ("lift_at_10", "lift@10%", "{:.2f}"),
-    ("precision_at_capacity", "prec@cap", "{:.3f}"),
-)
+LAYOUT = 1
+RULE = "points"
+"""Rung that is the agreement's own table of points."""
+
+Estimates = Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class PartReport:
+    """Which rows a part of the test holds; `outcomes` are accounts with a positive row."""
+
+    rows: int
+    accounts: int
+    outcomes: int
+    base_rate: float
 
 
 @dataclass(frozen=True)
@@ -31,23 +36,120 @@ class RungReport:
     name : str
     trees : int
         0 for a rung without trees.
-    test : mapping of str to float
-        `models.metrics.summary` on the test snapshots.
-    unseen : mapping of str to float or None
-        The same on accounts that no training row belongs to; None when they have too few outcomes.
-    log_loss : float
-        Out of fold, inside training.
-    excess, excess_error : float
-        That log loss minus LightGBM's, and its paired standard error.
+    parts : mapping of str to mapping of str to Estimate
+        By part of the test, every measure.
+    difference : mapping of str to mapping of str to Estimate
+        By part, this rung's measures minus the best rung's, on the same draws; empty for the best rung.
+    log_loss, excess, excess_error : float or None
+        Log loss out of fold, inside training; that minus LightGBM's, and its paired standard error. None for a model
+        that was not trained in this run.
+    out_of_fold : Estimate or None
+        That log loss minus the best rung's; None for the best rung.
     """
 
     name: str
     trees: int
-    test: Mapping[str, float]
-    unseen: Mapping[str, float] | None
-    log_loss: float
-    excess: float
-    excess_error: float
+    parts: Mapping[str, Estimates]
+    difference: Mapping[str, Estimates]
+    log_loss: float | None = None
+    excess: float | None = None
+    excess_error: float | None = None
+    out_of_fold: Estimate | None = None
+
+    @property
+    def test(self) -> dict[str, float]:
+        """The measures in the declared use, without their intervals."""
+        return {name: estimate.value for name, estimate in self.parts["use"].items()}
+
+
+@dataclass(frozen=True)
+class Bin:
+    """A bin of a reliability curve, with the 90 % interval of the observed share."""
+
+    weight: float
+    predicted: float
+    observed: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A point of the lift curve: among the best `share` of rows, `precision` are positive, `captured` of all positives."""
+
+    share: float
+    lift: Estimate
+    precision: float
+    captured: float
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Measures of the best rung on some of the test rows; `measures` is None with too few outcomes."""
+
+    slice: str
+    value: str
+    rows: int
+    accounts: int
+    outcomes: int
+    observed: float
+    predicted: float
+    measures: Estimates | None
+
+
+@dataclass(frozen=True)
+class Week:
+    """Calibration of the best rung in a week of the test, UTC microseconds; estimates None with too few outcomes."""
+
+    start: int
+    until: int
+    rows: int
+    accounts: int
+    outcomes: int
+    observed: float
+    predicted: float
+    slope: Estimate | None
+    intercept: Estimate | None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is shown of the best rung beside its measures."""
+
+    reliability: Mapping[str, tuple[Bin, ...]]
+    lift: tuple[Gain, ...]
+    weekly: tuple[Week, ...]
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True)
+class Mover:
+    """A concept or a feature, and its mean absolute contribution in calibrated log-odds."""
+
+    name: str
+    concept: str
+    family: str
+    mean_abs: float
+
+
+@dataclass(frozen=True)
+class Swarm:
+    """Contributions of a concept on sampled rows, and where the value of its strongest feature stands, 0 to 1."""
+
+    concept: str
+    feature: str
+    contributions: tuple[float, ...]
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Importance:
+    """What moves the best rung's score on sampled test rows, strongest first."""
+
+    rows: int
+    concepts: tuple[Mover, ...]
+    features: tuple[Mover, ...]
+    beeswarm: tuple[Swarm, ...]
 
 
 @dataclass(frozen=True)
@@ -68,6 +170,8 @@ class Report:
     base_rate : float
         Share of positives in training.
     accounts_train, accounts_test, accounts_unseen : int
+    outcomes_train, outcomes_test : int
+        Accounts with a positive row.
     data_from, data_until, lag : int
         Microseconds.
     lag_is_assumed : bool
@@ -77,6 +181,10 @@ class Report:
     digest : str
         Hash of the data.
     seed : int
+    parts : mapping of str to PartReport
+        What of the test is measured: ``use``, and of ``grid``, ``event``, ``unseen`` those with enough outcomes.
+    diagnosis : Diagnosis
+    importance : Importance
     """
 
     goal: str
@@ -89,6 +197,8 @@ class Report:
     accounts_train: int
     accounts_test: int
     accounts_unseen: int
+    outcomes_train: int
+    outcomes_test: int
     data_from: int
     data_until: int
     lag: int
@@ -97,99 +207,77 @@ class Report:
     capacity: int
     digest: str
     seed: int
+    parts: Mapping[str, PartReport]
+    diagnosis: Diagnosis
+    importance: Importance
 
     @property
     def champion(self) -> RungReport:
         """The best rung."""
         return next(rung for rung in self.rungs if rung.name == self.best)
 
+    @property
+    def covers_all(self) -> bool:
+        """Whether the team can act on every row, so that precision says nothing of the rung."""
+        return self.capacity >= self.counts.test
+
     def document(self) -> dict[str, Any]:
-        """Return the report as JSON writes it."""
-        return {**asdict(self), "rungs": [asdict(rung) for rung in self.rungs], "verdict": self.verdict()}
+        """Return the report as JSON writes it: docs/report.md describes its layout."""
+        from training.model_card import card
+        from training.findings import beats_rule, verdict
+
+        told = asdict(self)
+        found = {
+            "layout": LAYOUT,
+            "confidence": CONFIDENCE,
+            "draws": DRAWS,
+            "verdict": verdict(self),
+            "beats_rule": beats_rule(self),
+            **told,
+            **told.pop("diagnosis"),
+            "card": card(self),
+        }
+        return _shortened({name: value for name, value in found.items() if name != "diagnosis"})
 
     def metrics(self) -> dict[str, float]:
-        """Return all measures under a flat name such as ``lightgbm.test.auc``, the champion's also without its name."""
+        """Return all measures under a flat name such as ``lightgbm.test.auc``, the champion's also without its name.
+
+        Those in the declared use have ``.low`` and ``.high`` beside them; those of another part are named
+        ``test.unseen.auc``.
+        """
         found = {"base_rate": self.base_rate}
         for rung in self.rungs:
-            parts = {"test": rung.test, "unseen": rung.unseen or {}}
-            flat = {f"{part}.{name}": value for part, measures in parts.items() for name, value in measures.items()}
-            flat |= {
-                "train.log_loss": rung.log_loss,
-                "train.excess": rung.excess,
-                "train.excess_error": rung.excess_error,
-                "trees": rung.trees,
-            }
+            flat = _flat(rung)
             found |= {f"{rung.name}.{name}": value for name, value in flat.items()}
             if rung.name == self.best:
                 found |= flat
         return found
 
-    def verdict(self) -> str:
-        """Say which rung is best, why, and how close the others are."""
-        near = [
-            f"{rung.name} {rung.excess:+.4f} ± {rung.excess_error:.4f}"
-            for rung in self.rungs
-            if rung.name != "lightgbm"
-        ]
-        if self.pinned:
-            why = "the agreement says so"
-        elif self.best == "lightgbm":
-            why = "no simpler rung is better by more than one standard error"
-        else:
-            why = "it is simpler, and better than lightgbm by more than one standard error"
-        return f"Best rung: {self.best}, because {why}. Log loss out of fold minus lightgbm's: {', '.join(near)}."
-
     def text(self) -> str:
-        """Return the report as people read it."""
-        counts = self.counts
-        tables = [self._table("test snapshots", {rung.name: rung.test for rung in self.rungs})]
-        unseen = {rung.name: rung.unseen for rung in self.rungs if rung.unseen is not None}
-        if unseen:
-            tables.append(self._table("test snapshots of accounts never seen in training", unseen))
-        else:
-            tables.append(f"Accounts never seen in training: {self.accounts_unseen:,}, too few outcomes to measure.\n")
-        sampled = f", {counts.sampled_out:,} left out by sampling (data.max_train, data.max_test)"
-        lag = "0, as the ledger only has assumed times" if self.lag_is_assumed else f"{self.lag / DAY:.1f} days"
-        since = "" if self.test_from is None else f" from {shown(self.test_from)}"
-        told = (
-            f"Goal {self.goal}: {counts.eligible:,} eligible snapshots, {counts.censored:,} of them censored,"
-            f" {counts.purged:,} purged{sampled if counts.sampled_out else ''}.",
-            f"Training: {counts.train:,} snapshots of {self.accounts_train:,} accounts,"
-            f" {100 * self.base_rate:.1f} % positive.",
-            f"Test{since}: {counts.test:,} snapshots of {self.accounts_test:,} accounts,"
-            f" {self.accounts_unseen:,} of them never seen in training.",
-            f"Data: {shown(self.data_from)} to {shown(self.data_until)}, reporting lag {lag}, hash {self.digest[:12]}.",
-            "",
-        )
-        closing = f"Calibration on {self.calibration}. {self._capacity()}"
-        return "\n".join([*told, *tables, self.verdict(), closing])
+        """Return the report as people read it on a screen."""
+        from training.report_text import report_text
 
-    @property
-    def _covers_all(self) -> bool:
-        return self.capacity >= self.counts.test
+        return report_text(self)
 
-    def _capacity(self) -> str:
-        if self._covers_all:
-            return f"Capacity covers every row: all {self.counts.test:,} test snapshots."
-        return f"Capacity: {self.capacity:,} of the {self.counts.test:,} test snapshots."
 
-    def _cell(self, key: str, form: str, found: Mapping[str, float]) -> str:
-        # Of rows that are all acted on, the share of positives is the base rate: it says nothing of the rung.
-        if key == "precision_at_capacity" and self._covers_all:
-            return "-"
-        return form.format(found[key]) if key in found else ""
+def _flat(rung: RungReport) -> dict[str, float]:
+    found: dict[str, float] = {"trees": rung.trees}
+    for part, estimates in rung.parts.items():
+        prefix = "test" if part == "use" else f"test.{part}"
+        for name, estimate in estimates.items():
+            found[f"{prefix}.{name}"] = estimate.value
+            if part == "use" and estimate.low is not None and estimate.high is not None:
+                found |= {f"{prefix}.{name}.low": estimate.low, f"{prefix}.{name}.high": estimate.high}
+    train = {"log_loss": rung.log_loss, "excess": rung.excess, "excess_error": rung.excess_error}
+    return found | {f"train.{name}": value for name, value in train.items() if value is not None}
 
-    def _table(self, title: str, measures: Mapping[str, Mapping[str, float]]) -> str:
-        from rich.console import Console
-        from rich.table import Table
 
-        table = Table(title=title, title_justify="left")
-        table.add_column("rung")
-        for _, heading, _ in COLUMNS:
-            table.add_column(heading, justify="right")
-        for name, found in measures.items():
-            cells = [self._cell(key, form, found) for key, _, form in COLUMNS]
-            table.add_row(f"* {name}" if name == self.best else f"  {name}", *cells)
-        out = io.StringIO()
-        Console(file=out, width=110, color_system=None, legacy_windows=False).print(table)
-        return out.getvalue()
+def _shortened(value: Any) -> Any:
+    """Return plain values with numbers of six digits: more would say nothing, and the bundle carries all of them."""
+    if isinstance(value, dict):
+        return {name: _shortened(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shortened(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value

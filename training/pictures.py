@@ -1,35 +1,203 @@
-"""Pictures for the record of a run, drawn without a screen."""
+"""Pictures of a report, drawn without a screen: reliability, lift, calibration by week, and what moves the score."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from training.dataset import shown
+from training.importance import MOST_CONCEPTS, Explained
+from training.ladder_report import Bin, Report
 
 if TYPE_CHECKING:
-    from models.metrics import ReliabilityBin
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, INK, PALE = "#1f5fa8", "#333333", "#b8bec6"
+
+MOST_SHOWN = 15
+"""Features in a picture."""
+
+_PARTS = {"use": "declared use", "grid": "grid", "event": "just after an event", "unseen": "unseen accounts"}
 
 
-def reliability_picture(bins: Sequence[ReliabilityBin], title: str) -> bytes:
-    """Return a reliability diagram as PNG: share observed against mean probability, with the diagonal.
+@dataclass(frozen=True)
+class Picture:
+    """A drawing, ready to be written."""
+
+    figure: Figure
+
+    @property
+    def png(self) -> bytes:
+        """As PNG."""
+        return self._written("png", dpi=130)
+
+    @property
+    def svg(self) -> str:
+        """As SVG without a prologue, to stand inside a page; the same drawing gives the same text."""
+        text = self._written("svg", metadata={"Date": None, "Creator": None}).decode()
+        return text[text.index("<svg") :]
+
+    def _written(self, form: str, **options: Any) -> bytes:
+        from matplotlib import rc_context
+
+        out = io.BytesIO()
+        title = self.figure.get_label()
+        # Names of parts of an SVG come from the salt: pictures of one page must not share them.
+        with rc_context({"svg.hashsalt": title, "svg.fonttype": "path"}):
+            self.figure.savefig(out, format=form, **options)
+        return out.getvalue()
+
+
+def report_pictures(report: Report, explained: Explained) -> dict[str, Picture]:
+    """Return the pictures of a report by name.
 
     Parameters
     ----------
-    bins : sequence of ReliabilityBin
-    title : str
+    report : Report
+    explained : Explained
+        Contributions of the best rung on sampled test rows.
     """
+    found = {
+        "reliability": reliability_picture(report.diagnosis.reliability),
+        "lift": _lift(report),
+    }
+    if any(week.slope is not None for week in report.diagnosis.weekly):
+        found["weekly_slope"] = _weekly(report)
+    concepts = _by_concept(explained)
+    features = _by_feature(explained)
+    return found | {
+        "concepts_bar": _bar("concepts_bar", concepts),
+        "concepts_beeswarm": _beeswarm("concepts_beeswarm", concepts),
+        "features_bar": _bar("features_bar", features),
+        "features_beeswarm": _beeswarm("features_beeswarm", features),
+    }
+
+
+def reliability_picture(parts: Mapping[str, tuple[Bin, ...]]) -> Picture:
+    """Return reliability curves: share observed against mean probability with the diagonal, a panel for each part."""
+    figure = _figure("reliability", 3.4 * len(parts) + 0.4, 3.7)
+    top = 1.04 * max(max(one.predicted, one.high or one.observed) for bins in parts.values() for one in bins)
+    panels = np.atleast_1d(figure.subplots(1, len(parts), sharey=True))
+    for axes, (part, bins) in zip(panels, parts.items(), strict=True):
+        x, y = [one.predicted for one in bins], [one.observed for one in bins]
+        error = [
+            [one.observed - (one.low if one.low is not None else one.observed) for one in bins],
+            [(one.high if one.high is not None else one.observed) - one.observed for one in bins],
+        ]
+        axes.plot([0, top], [0, top], color=PALE, linewidth=1)
+        axes.errorbar(x, y, yerr=error, marker="o", markersize=4, color=BLUE, linewidth=1.2, elinewidth=1)
+        axes.set(xlim=(0, top), ylim=(0, top), xlabel="mean probability", title=_PARTS[part])
+        axes.set_aspect("equal")
+    panels[0].set_ylabel("share that reached the goal")
+    return Picture(figure)
+
+
+def _lift(report: Report) -> Picture:
+    figure = _figure("lift", 6.2, 3.4)
+    axes = figure.subplots()
+    gains = report.diagnosis.lift
+    share = [100 * one.share for one in gains]
+    low, high = ([getattr(one.lift, side) for one in gains] for side in ("low", "high"))
+    axes.axhline(1, color=PALE, linewidth=1)
+    axes.fill_between(share, low, high, color=BLUE, alpha=0.15, linewidth=0)
+    axes.plot(share, [one.lift.value for one in gains], marker="o", markersize=4, color=BLUE)
+    axes.set(xlabel="best % of the snapshots", ylabel="times the base rate", xlim=(0, 101), ylim=(0, None))
+    return Picture(figure)
+
+
+def _weekly(report: Report) -> Picture:
+    figure = _figure("weekly_slope", 6.2, 3.2)
+    axes = figure.subplots()
+    weeks = [(week, week.slope) for week in report.diagnosis.weekly if week.slope is not None]
+    place = range(len(weeks))
+    axes.axhspan(0.9, 1.1, color=PALE, alpha=0.3, linewidth=0)
+    axes.axhline(1, color=PALE, linewidth=1)
+    value = [slope.value for _, slope in weeks]
+    error = [slope.half or 0.0 for _, slope in weeks]
+    axes.errorbar(place, value, yerr=error, fmt="o", markersize=5, color=BLUE, elinewidth=1.2, capsize=3)
+    axes.set(ylabel="calibration slope", xlim=(-0.6, len(weeks) - 0.4))
+    # Every label would overlap its neighbour on a long test.
+    step = -(-len(weeks) // 8)
+    axes.set_xticks(list(place)[::step], [shown(week.start)[:10] for week, _ in weeks][::step], fontsize=8)
+    return Picture(figure)
+
+
+@dataclass(frozen=True)
+class _Swarm:
+    names: list[str]
+    added: Any
+    values: Any
+    base: float
+
+    @property
+    def explanation(self) -> Any:
+        from shap import Explanation
+
+        base = np.full(len(self.added), self.base)
+        return Explanation(self.added, base_values=base, data=self.values, feature_names=self.names)
+
+
+def _by_concept(explained: Explained) -> _Swarm:
+    names = explained.concepts[:MOST_CONCEPTS]
+    added = np.stack([explained.of_concept(name) for name in names], axis=1)
+    values = np.stack([explained.places(explained.strongest(name)) for name in names], axis=1)
+    return _Swarm(list(names), added, values, explained.base)
+
+
+def _by_feature(explained: Explained) -> _Swarm:
+    columns = np.argsort(-np.abs(explained.added).mean(axis=0), kind="stable")[:MOST_SHOWN]
+    names = [explained.features[column].name for column in columns]
+    values = np.stack([explained.places(column) for column in columns], axis=1)
+    return _Swarm(names, explained.added[:, columns], values, explained.base)
+
+
+def _beeswarm(name: str, swarm: _Swarm) -> Picture:
+    import shap
+
+    figure, axes = _of_bars(name, swarm)
+    shap.plots.beeswarm(
+        swarm.explanation,
+        max_display=len(swarm.names),
+        order=np.arange(len(swarm.names)),
+        ax=axes,
+        show=False,
+        plot_size=None,
+        s=9,
+        color_bar_label="value, from the lowest to the highest",
+        group_remaining_features=False,
+    )
+    return _labelled(figure, axes, "contribution in calibrated log-odds")
+
+
+def _bar(name: str, swarm: _Swarm) -> Picture:
+    import shap
+
+    figure, axes = _of_bars(name, swarm)
+    shap.plots.bar(swarm.explanation, max_display=len(swarm.names), ax=axes, show=False)
+    return _labelled(figure, axes, "mean |contribution| in calibrated log-odds")
+
+
+def _of_bars(name: str, swarm: _Swarm) -> tuple[Figure, Axes]:
+    figure = _figure(name, 7.6, 0.34 * len(swarm.names) + 1.1)
+    return figure, figure.subplots()
+
+
+def _labelled(figure: Figure, axes: Axes, label: str) -> Picture:
+    axes.set_xlabel(label, fontsize=9)
+    axes.tick_params(labelsize=9)
+    return Picture(figure)
+
+
+def _figure(name: str, width: float, height: float) -> Figure:
     # The object interface leaves matplotlib's global state and its choice of a screen alone.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5, 5), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained", label=name)
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    top = 1.05 * max((max(one.predicted, one.observed) for one in bins), default=1.0)
-    axes.plot([0, top], [0, top], color="0.7", linewidth=1)
-    axes.plot([one.predicted for one in bins], [one.observed for one in bins], marker="o", color="#1f5fa8")
-    axes.set(xlim=(0, top), ylim=(0, top), xlabel="mean probability", ylabel="share that converted", title=title)
-    axes.set_aspect("equal")
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=110)
-    return png.getvalue()
+    return figure

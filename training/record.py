@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from models.rungs import LIGHTGBM
 from training.dataset import shown
 from training.pictures import reliability_picture
-from training.registry import RunRecord
+from training.run_record import RunRecord
 
 if TYPE_CHECKING:
     from training.run import Trained

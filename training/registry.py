@@ -1,7 +1,6 @@
-"""The record of runs and the register of models: MLflow, behind five functions that speak of goals and bundles.
+"""The record of runs and the register of models: MLflow, behind functions that speak of goals, versions and bundles.
 
-Every other module of the project is ignorant of MLflow. It is imported when the registry is first used, because the
-import alone costs seconds; its remarks are kept off stdout, where results go.
+Every other module of the project is ignorant of MLflow.
 """
 
 from __future__ import annotations
@@ -9,93 +8,78 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
-import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.errors import StoreError, UnknownError
+from training.mlflow_border import (
+    BUNDLE,
+    DIGEST,
+    PREFIX,
+    Registered,
+    aliases,
+    ended,
+    move,
+    opened,
+    register,
+    registered,
+)
+from training.run_record import RunRecord, write_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+__all__ = ["CHALLENGER", "CHAMPION", "PREVIOUS", "Registered", "Registry", "Version"]
+
 CHAMPION = "champion"
+"""Alias of the version that answers."""
+
+CHALLENGER = "challenger"
+"""Alias of the newest version that has not been promoted."""
+
 PREVIOUS = "previous"
+"""Alias of the version that answered before the champion."""
 
-_PREFIX = "smarketing-"
-_DIGEST = "smarketing.bundle"
-_BUNDLE = "bundle"
 _PATIENCE = 3.0
-_SCORER = Path(__file__).with_name("scorer.py")
-# A dead server must be noticed in seconds; MLflow's own defaults wait for four minutes.
-_MANNERS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_PRINT_MODEL_URLS_ON_CREATION": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-}
 
 
 @dataclass(frozen=True)
-class RunRecord:
-    """What is written down about one training run.
+class Version:
+    """A registered version and what the registry knows of it.
 
     Parameters
     ----------
-    goal : str
-    params, metrics, tags : mapping
-        As MLflow means them; values of params and tags are written as text.
-    documents : mapping of str to dict
-        File name to what is written into it as JSON.
-    pictures : mapping of str to bytes
-        File name to a PNG image.
-    features : tuple of (str, str)
-        Name and dtype (``count``, ``number`` or ``category``) of what the model reads, in order: its signature.
+    registered : Registered
+    aliases : tuple of str
+        Of champion, challenger and previous those that it holds.
+    made_at : int
+        UTC microseconds.
+    params : mapping of str to str
+        Of its run: the whole configuration.
+    metrics : mapping of str to float
+        Of its run, e.g. ``test.auc``, ``test.auc.low``, ``test.auc.high``.
+    tags : mapping of str to str
+        Of its run and of the version: its rung, who approved it and when.
     """
 
-    goal: str
-    params: Mapping[str, object]
+    registered: Registered
+    aliases: tuple[str, ...]
+    made_at: int
+    params: Mapping[str, str]
     metrics: Mapping[str, float]
-    tags: Mapping[str, str] = field(default_factory=dict)
-    documents: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    pictures: Mapping[str, bytes] = field(default_factory=dict)
-    features: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Registered:
-    """A version of a goal's model in the registry.
-
-    Parameters
-    ----------
-    goal : str
-    model : str
-        Name of the registered model.
-    version : int
-    run_id : str
-    digest : str
-        Digest of the bundle, as the cache names it.
-    """
-
-    goal: str
-    model: str
-    version: int
-    run_id: str
-    digest: str
+    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Registry:
     """Address of an MLflow tracking store and registry.
+
+    Every method that asks it raises StoreError when it can not be reached, or refuses.
 
     Parameters
     ----------
@@ -148,107 +132,149 @@ class Registry:
                 raise self._silent(error) from error
 
     def prepare(self) -> None:
-        """Import MLflow and open the store, which takes seconds, so that publishing does not.
-
-        Raises
-        ------
-        StoreError
-            When the registry can not be reached.
-        """
+        """Import MLflow and open the store, which takes seconds, so that publishing does not."""
         with self._client() as client:
             client.search_experiments(max_results=1)
 
     def publish(self, record: RunRecord, bundle: Path, digest: str) -> Registered:
-        """Record a run, register its bundle as the next version of the goal's model, and make it the champion.
+        """Record a run, and register its bundle as the next version of the goal's model: the challenger.
 
-        The champion so far gets the alias ``previous``. Aliases move last: a publication that fails half-way leaves
-        the champion where it was, and its run is marked as failed.
-
-        Raises
-        ------
-        StoreError
-            When the registry can not be reached or refuses.
+        The alias moves last: a publication that fails half-way leaves the aliases where they were, and its run is
+        marked as failed.
         """
         with self._client() as client:
-            model = _PREFIX + record.goal
-            before = _version_of(client, model, CHAMPION)
-            run_id = self._run(client, record.goal)
-            with _ended(client, run_id):
-                _write_run(client, run_id, record)
-                version = self._register(client, run_id, model, record, bundle)
-                client.set_model_version_tag(model, str(version), _DIGEST, digest)
-                if before is not None:
-                    client.set_registered_model_alias(model, PREVIOUS, before.version)
-                client.set_registered_model_alias(model, CHAMPION, str(version))
+            model = PREFIX + record.goal
+            run_id = self._run(client, record)
+            with ended(client, run_id):
+                write_run(client, run_id, record)
+                version = register(client, run_id, model, record, bundle)
+                client.set_model_version_tag(model, str(version), DIGEST, digest)
+                client.set_registered_model_alias(model, CHALLENGER, str(version))
             return Registered(record.goal, model, version, run_id, digest)
 
-    def champions(self) -> list[Registered]:
-        """Return the champion of every goal that has one.
+    def record(self, records: Sequence[RunRecord]) -> list[str]:
+        """Record runs that register nothing, those after the first as parts of the first, and return their ids."""
+        ids: list[str] = []
+        with self._client() as client:
+            for record in records:
+                run_id = self._run(client, replace(record, parent=ids[0]) if ids else record)
+                with ended(client, run_id):
+                    write_run(client, run_id, record)
+                ids.append(run_id)
+        return ids
+
+    def attach(self, version: Registered, documents: Mapping[str, dict[str, Any]], pages: Mapping[str, str]) -> None:
+        """Add files to the run of a version."""
+        with self._client() as client:
+            write_run(client, version.run_id, RunRecord(version.goal, {}, {}, documents=documents, pages=pages))
+
+    def promote(self, version: Registered, approval: Mapping[str, str]) -> None:
+        """Make a version the champion; the champion so far gets the alias ``previous``.
+
+        The champion's alias moves last, and when it can not, the others go back: a promotion that fails half-way leaves
+        the champion where it was.
+
+        Parameters
+        ----------
+        version : Registered
+        approval : mapping of str to str
+            Who approved it and when, kept as tags of the version.
+        """
+        number = str(version.version)
+        with self._client() as client:
+            held = aliases(client, version.model)
+            moves: dict[str, str | None] = {}
+            if held.get(CHAMPION, number) != number:
+                moves[PREVIOUS] = held[CHAMPION]
+            if held.get(CHALLENGER) == number:
+                moves[CHALLENGER] = None
+            _approve(client, version, approval)
+            move(client, version.model, {**moves, CHAMPION: number})
+
+    def rollback(self, goal: str, approval: Mapping[str, str]) -> Registered:
+        """Let the previous champion answer again, and return it; the present one becomes ``previous`` in its place.
 
         Raises
         ------
-        StoreError
-            When the registry can not be reached.
+        UnknownError
+            When the goal has no previous champion.
         """
+        version = self.find(goal, PREVIOUS).registered
+        with self._client() as client:
+            _approve(client, version, approval)
+            held = aliases(client, version.model)
+            move(client, version.model, {PREVIOUS: held.get(CHAMPION), CHAMPION: str(version.version)})
+        return version
+
+    def find(self, goal: str, name: str) -> Version:
+        """Return the version of a goal's model with this number (``3`` or ``3.0``) or this alias.
+
+        Raises
+        ------
+        UnknownError
+            When there is none; the message names those there are.
+        """
+        known = self.versions(goal)
+        for one in known:
+            if name.removesuffix(".0") == str(one.registered.version) or name in one.aliases:
+                return one
+        there = ", ".join(" ".join((one.registered.shown, *one.aliases)) for one in known) or "none"
+        raise UnknownError(
+            f"The goal {goal!r} has no version {name!r}. There are: {there}.",
+            hint="smarketing models list, or train one: smarketing train --goal " + goal,
+        )
+
+    def champion(self, goal: str) -> Registered | None:
+        """Return the champion of a goal, or None."""
+        return next((one.registered for one in self.versions(goal) if CHAMPION in one.aliases), None)
+
+    def champions(self) -> list[Registered]:
+        """Return the champion of every goal that has one."""
         if not self.exists:
             return []
         with self._client() as client:
-            models = client.search_registered_models(filter_string=f"name LIKE '{_PREFIX}%'")
             return [
-                Registered(
-                    model.name.removeprefix(_PREFIX),
-                    model.name,
-                    int(version.version),
-                    str(version.run_id),
-                    version.tags.get(_DIGEST, ""),
-                )
-                for model in models
-                if (version := _version_of(client, model.name, CHAMPION)) is not None
+                registered(client.get_model_version(model, held[CHAMPION]))
+                for model in _models(client)
+                if CHAMPION in (held := aliases(client, model))
             ]
 
-    def fetch(self, registered: Registered, into: Path) -> Path:
+    def versions(self, goal: str | None = None) -> list[Version]:
+        """Return every version of a goal, or of all, the newest of a goal first."""
+        if not self.exists:
+            return []
+        with self._client() as client:
+            models = [model for model in _models(client) if goal is None or model == PREFIX + goal]
+            return [one for model in models for one in _versions(client, model)]
+
+    def fetch(self, version: Registered, into: Path) -> Path:
         """Copy the bundle of a registered version into the folder `into`, which must not exist yet, and return it.
 
         Raises
         ------
-        StoreError
-            When the registry or its files can not be reached.
         UnknownError
             When the version holds no bundle.
         """
         with self._client(), tempfile.TemporaryDirectory() as scratch:
             from mlflow.artifacts import download_artifacts
 
-            download_artifacts(artifact_uri=f"models:/{registered.model}/{registered.version}", dst_path=scratch)
-            found = Path(scratch, "artifacts", _BUNDLE)
+            download_artifacts(artifact_uri=f"models:/{version.model}/{version.version}", dst_path=scratch)
+            found = Path(scratch, "artifacts", BUNDLE)
             if not found.is_dir():
-                raise UnknownError(f"Version {registered.version} of {registered.model!r} holds no bundle.")
+                raise UnknownError(f"Version {version.version} of {version.model!r} holds no bundle.")
             shutil.copytree(found, into)
             return into
 
     @contextlib.contextmanager
     def _client(self) -> Iterator[MlflowClient]:
-        for name, value in _MANNERS.items():
-            os.environ.setdefault(name, value)
-        # A model file must never run code of its own, whatever the surroundings say.
-        os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # MLflow puts filters of its own in front of that one.
-            warnings.showwarning = _unheard
-            import mlflow
+        with opened(self.uri) as client:
             from mlflow.exceptions import MlflowException
             from sqlalchemy.exc import SQLAlchemyError
 
-            # MLflow keeps the address in the environment too, where `beside` would find it the next time.
-            told: Any = os.environ.get("MLFLOW_TRACKING_URI")
-            mlflow.set_tracking_uri(self.uri)
             try:
-                yield mlflow.MlflowClient()
+                yield client
             except (MlflowException, SQLAlchemyError, OSError) as error:
                 raise self._silent(error) from error
-            finally:
-                mlflow.set_tracking_uri(told)
 
     def _silent(self, error: Exception) -> StoreError:
         return StoreError(
@@ -256,105 +282,47 @@ class Registry:
             hint="Check MLFLOW_TRACKING_URI, or that the server runs; scores are served from the cache meanwhile.",
         )
 
-    def _run(self, client: MlflowClient, goal: str) -> str:
+    def _run(self, client: MlflowClient, record: RunRecord) -> str:
         # `mlflow run` has opened a run already and names it so.
         told = os.environ.get("MLFLOW_RUN_ID")
-        if told:
+        if told and not record.parent:
             return told
-        name = f"smarketing/{goal}"
+        name = f"smarketing/{record.goal}"
         experiment = client.get_experiment_by_name(name)
         experiment_id = (
             client.create_experiment(name, artifact_location=self.artifacts)
             if experiment is None
             else experiment.experiment_id
         )
-        return str(client.create_run(experiment_id).info.run_id)
-
-    def _register(self, client: MlflowClient, run_id: str, model: str, record: RunRecord, bundle: Path) -> int:
-        import mlflow
-        import mlflow.pyfunc
-        from mlflow.exceptions import MlflowException
-
-        with tempfile.TemporaryDirectory() as scratch:
-            copy = shutil.copytree(bundle, Path(scratch, _BUNDLE))
-            with mlflow.start_run(run_id=run_id):
-                logged = mlflow.pyfunc.log_model(
-                    name=_BUNDLE,
-                    python_model=str(_SCORER),
-                    artifacts={_BUNDLE: str(copy)},
-                    signature=_signature(record.features),
-                    pip_requirements=_requirements(),
-                )
-        try:
-            client.create_registered_model(model)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        made = client.create_model_version(model, logged.model_uri, run_id, model_id=logged.model_id)
-        return int(made.version)
+        tags = {"mlflow.parentRunId": record.parent} if record.parent else {}
+        return str(client.create_run(experiment_id, tags=tags).info.run_id)
 
 
-def _unheard(*_: object, **__: object) -> None:
-    """Let a warning go by."""
+def _models(client: MlflowClient) -> list[str]:
+    return [str(one.name) for one in client.search_registered_models(filter_string=f"name LIKE '{PREFIX}%'")]
 
 
-def _version_of(client: MlflowClient, model: str, alias: str) -> Any:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_model_version_by_alias(model, alias)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise
+def _versions(client: MlflowClient, model: str) -> list[Version]:
+    held = aliases(client, model)
+    found = sorted(client.search_model_versions(f"name = '{model}'"), key=lambda one: -int(one.version))
+    return [_version(client, one, held) for one in found]
 
 
-@contextlib.contextmanager
-def _ended(client: MlflowClient, run_id: str) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        # Whatever stopped the work may stop this too; the first error is the one to tell.
-        with contextlib.suppress(Exception):
-            client.set_terminated(run_id, "FAILED")
-        raise
-    client.set_terminated(run_id)
-
-
-def _write_run(client: MlflowClient, run_id: str, record: RunRecord) -> None:
-    from mlflow.entities import Metric, Param, RunTag
-
-    now = time.time_ns() // 1_000_000
-    client.log_batch(
-        run_id,
-        metrics=[Metric(name, value, now, 0) for name, value in record.metrics.items()],
-        params=[Param(name, str(value)) for name, value in record.params.items()],
-        tags=[RunTag(name, value) for name, value in record.tags.items()],
+def _version(client: MlflowClient, found: Any, held: Mapping[str, str]) -> Version:
+    data = client.get_run(str(found.run_id)).data
+    return Version(
+        registered(found),
+        tuple(alias for alias in (CHAMPION, CHALLENGER, PREVIOUS) if held.get(alias) == str(found.version)),
+        int(found.creation_timestamp) * 1000,
+        dict(data.params),
+        dict(data.metrics),
+        {**data.tags, **found.tags},
     )
-    for name, document in record.documents.items():
-        client.log_dict(run_id, document, name)
-    with tempfile.TemporaryDirectory() as scratch:
-        for name, picture in record.pictures.items():
-            path = Path(scratch, name)
-            path.write_bytes(picture)
-            client.log_artifact(run_id, str(path))
 
 
-def _signature(features: tuple[tuple[str, str], ...]) -> Any:
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-
-    if not features:
-        return None
-    kinds = {"category": DataType.string}
-    inputs: list[Any] = [ColSpec(kinds.get(dtype, DataType.double), name, required=False) for name, dtype in features]
-    return ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double)]))
-
-
-def _requirements() -> list[str]:
-    from importlib.metadata import version
-
-    return [f"{name}=={version(name)}" for name in ("lightgbm", "mlflow", "numpy", "pandas")]
+def _approve(client: MlflowClient, version: Registered, approval: Mapping[str, str]) -> None:
+    for name, value in approval.items():
+        client.set_model_version_tag(version.model, str(version.version), name, value)
 
 
 def _first_line(error: Exception) -> str:

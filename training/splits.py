@@ -48,8 +48,11 @@ class Split:
 
     def only(self, account_id: Accounts, kept: npt.NDArray[np.int64]) -> Split:
         """Return the split of the rows at the positions `kept`; accounts that keep no training row become unseen."""
-        train, test = self.train[kept], self.test[kept]
-        return Split(train, test, _unseen(account_id[kept], train, test), self.embargo, self.test_from)
+        return self.of(account_id[kept], self.train[kept], self.test[kept])
+
+    def of(self, account_id: Accounts, train: Flags, test: Flags) -> Split:
+        """Return a split of other rows with the same embargo and first test moment."""
+        return Split(train, test, _unseen(account_id, train, test), self.embargo, self.test_from)
 
     @property
     def purged(self) -> int:
@@ -119,15 +122,17 @@ def time_split(account_id: Accounts, as_of: Moments, teach: Moments, judge: Mome
     return Split(train, test, _unseen(account_id, train, test), embargo, test_from)
 
 
-def account_split(account_id: Accounts, label: npt.NDArray[np.int8], folds: int, seed: int) -> Split:
-    """Split by account, for data without time: one account in `folds` judges, the others teach.
+def account_split(account_id: Accounts, label: npt.NDArray[np.int8], folds: int, seed: int, *, fold: int = 0) -> Split:
+    """Split by account, for data without time: one group of accounts in `folds` judges, the others teach.
+
+    `fold`, counted from 0, is the group that judges: over all folds, every account judges once.
 
     Raises
     ------
     NotEnoughDataError
         When fewer accounts than folds have a positive row, or a negative one.
     """
-    test = account_folds(account_id, label, folds=folds, seed=seed) == 0
+    test = account_folds(account_id, label, folds=folds, seed=seed) == fold
     return Split(~test, test, test.copy(), 0, None)
 
 

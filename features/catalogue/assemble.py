@@ -14,7 +14,7 @@ from features.catalogue.engagement import ENGAGEMENT
 from features.catalogue.fit import FIT
 from features.catalogue.relationship import RELATIONSHIP
 from features.catalogue.sales import SALES
-from features.catalogue.touch_features import touch_type_features
+from features.catalogue.touch_features import touch_type_decay, touch_type_features
 from features.errors import AgreementError, UnknownError, nearest
 from features.feature import Feature
 
@@ -84,9 +84,14 @@ def catalogue(agreement: Agreement) -> Catalogue:
     AgreementError
         When two features share a name, or an expression can not be formed.
     """
+    of_types = touch_type_features(agreement.touch_types)
+    there, half_life = {feature.name for feature in of_types}, agreement.points.half_life_days
+    of_points = (touch_type_decay(agreement.touch_types[name], half_life) for name in agreement.points.weights)
     features = (
         *ENGAGEMENT,
-        *touch_type_features(agreement.touch_types),
+        *of_types,
+        # The points may halve faster or slower than the built-in decays of the touch types.
+        *(feature for feature in of_points if feature.name not in there),
         *SALES,
         *RELATIONSHIP,
         *FIT,
@@ -99,6 +104,12 @@ def catalogue(agreement: Agreement) -> Catalogue:
         seen.add(feature.name)
         algebra.check(feature.expression, name=feature.name)
     return Catalogue(features)
+
+
+def points_features(agreement: Agreement) -> dict[str, float]:
+    """Return the points of the agreement by the feature that counts them: its decayed touches of a type."""
+    types, half_life = agreement.touch_types, agreement.points.half_life_days
+    return {touch_type_decay(types[name], half_life).name: points for name, points in agreement.points.weights.items()}
 
 
 def asdict_json(feature: Feature) -> dict[str, object]:

@@ -72,7 +72,7 @@ def count(subject: Subject, days: int, family: str) -> Feature:
     )  # fmt: skip
 
 
-def decayed(subject: Subject, half_life: int, family: str = "decayed engagement") -> Feature:
+def decayed(subject: Subject, half_life: float, family: str = "decayed engagement") -> Feature:
     """Declare the sum of a subject's touches, each counting half after every `half_life` days."""
     en, zh = subject.en, subject.zh
     return feature(

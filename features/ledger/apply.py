@@ -11,11 +11,11 @@ from features.ledger.entities import append_entities, append_stubs
 from features.ledger.facts import append_facts
 from features.ledger.letters import append_letters, resolve_letters
 from features.ledger.records import Batch, Receipt
-from features.ledger.tables import account_versions
+from features.ledger.tables import STORED, account_versions
 from features.ledger.transaction import Position, Transaction
 from features.schema import TABLES
 
-_APPENDED = tuple(name for name in TABLES if name != "scores")
+_APPENDED = tuple(table.name for table in TABLES.values() if table.sent)
 
 
 def check(batch: Batch) -> None:
@@ -60,6 +60,7 @@ def apply(connection: sa.Connection, batch: Batch, position: Position, now: int)
     refused = map(batch.on_rejection, transaction.rejected) if batch.on_rejection else ()
     append_letters(connection, [*batch.dead, *refused], transaction.stamp)
     resolve_letters(connection, batch.resolves, transaction.stamp)
+    staging.insert_new(connection, STORED["scores"], batch.scores)
     return Receipt(
         accepted=transaction.accepted,
         duplicates=transaction.duplicates,

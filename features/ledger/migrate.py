@@ -11,7 +11,7 @@ from features.errors import StoreError
 from features.ledger.engine import Engines
 from features.ledger.tables import settings
 
-HEAD = "0001"
+HEAD = "0002"
 """Newest version of the tables, the last file in `migrations/versions`."""
 
 VERSION_TABLE = "ledger_version"

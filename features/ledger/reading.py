@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from features.ledger import past
 from features.ledger.tables import EVERY_ACCOUNT, STORED, account_touches, account_versions
 from features.schema import TABLES, Column, Type
 
@@ -24,23 +25,29 @@ _TOUCH_COLUMNS = (
 _ATTRIBUTES, _LINKS = STORED["attributes"], STORED["touch_links"]
 
 
-def account_tables(connection: sa.Connection, account_id: str) -> dict[str, pa.Table]:
-    """Return the visible rows that concern one account, by table."""
+def account_tables(connection: sa.Connection, account_id: str, at: int | None) -> dict[str, pa.Table]:
+    """Return the visible rows that concern one account, by table, in an order that depends on nothing but them."""
+    parameters = {"account_id": account_id} | ({} if at is None else {"at": at})
     return {
-        name: read(connection, statement, columns, {"account_id": account_id})
-        for name, (statement, columns) in _OF_ACCOUNT.items()
+        name: read(connection, statement, columns, parameters)
+        for name, (statement, columns) in _OF_ACCOUNT[at is not None].items()
     }
 
 
-def tables(connection: sa.Connection) -> dict[str, pa.Table]:
+def tables(connection: sa.Connection, at: int | None) -> dict[str, pa.Table]:
     """Return the visible rows of all accounts, by table."""
-    return {name: read(connection, statement, columns) for name, (statement, columns) in _OF_ALL.items()}
+    parameters = {} if at is None else {"at": at}
+    return {
+        name: read(connection, statement, columns, parameters)
+        for name, (statement, columns) in _OF_ALL[at is not None].items()
+    }
 
 
 def export(connection: sa.Connection, name: str) -> pa.Table:
     """Return a table of the contract as stored, every revision of it, in the order of the ledger."""
     stored = STORED[name]
-    return read(connection, sa.select(stored).order_by(stored.c.ledger_seq), TABLES[name].stored)
+    order = (stored.c.ledger_seq, *stored.primary_key)
+    return read(connection, sa.select(stored).order_by(*order), TABLES[name].stored)
 
 
 def account_seq(connection: sa.Connection, account_id: str) -> int | None:
@@ -75,54 +82,64 @@ def _batches(
     result.close()
 
 
-def _visible(name: str) -> sa.Select[Any]:
-    stored = STORED[name]
-    return sa.select(stored).where(~stored.c.deleted, stored.c.known_at < stored.c.known_until)
+_Statements = Mapping[str, tuple[Any, tuple[Column, ...]]]
+"""By table, what reads it, and its columns."""
+
+_FACTS = ("deals", "stage_changes", "attributes", "fx_rates")
+_ACCOUNT_ID: sa.BindParameter[str] = sa.bindparam("account_id")
+
+
+def _of_all(touches: sa.FromClause, facts: Mapping[str, sa.FromClause]) -> _Statements:
+    return {
+        "account_touches": (sa.select(touches), _TOUCH_COLUMNS),
+        **{name: (_visible(rows), TABLES[name].stored) for name, rows in facts.items()},
+        "accounts": (sa.select(STORED["accounts"]), TABLES["accounts"].stored),
+    }
+
+
+def _of_account(touches: sa.FromClause, facts: Mapping[str, sa.FromClause]) -> _Statements:
+    """Return what reads one account, in the order of the ledger: sums of floats are the same whatever the plan."""
+    ours = sa.select(touches).where(touches.c.account_id == _ACCOUNT_ID)
+    own = {name: _visible(facts[name]).where(facts[name].c.account_id == _ACCOUNT_ID) for name in _FACTS[:2]}
+    found: dict[str, Any] = {
+        "account_touches": ours.order_by(touches.c.ledger_seq, touches.c.known_from),
+        **{name: statement.order_by(facts[name].c.ledger_seq) for name, statement in own.items()},
+        "attributes": _attributes_of_account(facts["attributes"]).order_by("ledger_seq"),
+        "fx_rates": _visible(facts["fx_rates"]).order_by(facts["fx_rates"].c.ledger_seq),
+        "accounts": sa.select(STORED["accounts"]).where(STORED["accounts"].c.account_id == _ACCOUNT_ID),
+    }
+    return {
+        name: (statement, _TOUCH_COLUMNS if name == "account_touches" else TABLES[name].stored)
+        for name, statement in found.items()
+    }
+
+
+def _visible(rows: sa.FromClause) -> sa.Select[Any]:
+    return sa.select(rows).where(~rows.c.deleted, rows.c.known_at < rows.c.known_until)
+
+
+def _attributes_of_account(rows: sa.FromClause) -> sa.CompoundSelect[Any]:
+    own = _visible(rows).where(rows.c.entity == "account", rows.c.id == _ACCOUNT_ID)
+    theirs = _visible(rows).where(rows.c.entity == "contact", rows.c.id.in_(_people()))
+    return sa.union_all(own, theirs)
 
 
 def _people() -> sa.CompoundSelect[Any]:
-    """Contacts with a touch linked to the account, or that ever had it as employer."""
-    account_id: sa.BindParameter[str] = sa.bindparam("account_id")
+    """Contacts with a touch linked to the account, or that ever had it as employer: at any time, which does no harm."""
     return sa.union(
-        sa.select(_LINKS.c.contact_id).where(_LINKS.c.account_id == account_id, _LINKS.c.contact_id.is_not(None)),
+        sa.select(_LINKS.c.contact_id).where(_LINKS.c.account_id == _ACCOUNT_ID, _LINKS.c.contact_id.is_not(None)),
         sa.select(_ATTRIBUTES.c.id).where(
-            _ATTRIBUTES.c.entity == "contact", _ATTRIBUTES.c.field == "employer", _ATTRIBUTES.c.value == account_id
+            _ATTRIBUTES.c.entity == "contact", _ATTRIBUTES.c.field == "employer", _ATTRIBUTES.c.value == _ACCOUNT_ID
         ),
     )
 
 
-def _attributes_of_account() -> sa.CompoundSelect[Any]:
-    own = _visible("attributes").where(
-        _ATTRIBUTES.c.entity == "account", _ATTRIBUTES.c.id == sa.bindparam("account_id")
-    )
-    theirs = _visible("attributes").where(_ATTRIBUTES.c.entity == "contact", _ATTRIBUTES.c.id.in_(_people()))
-    return sa.union_all(own, theirs)
+_NOW = (account_touches, {name: STORED[name] for name in _FACTS})
+_THEN = (past.account_touches(), {name: past.revisions(name) for name in _FACTS})
+_OF_ALL = {False: _of_all(*_NOW), True: _of_all(*_THEN)}
+_OF_ACCOUNT = {False: _of_account(*_NOW), True: _of_account(*_THEN)}
+"""By whether the ledger is read as of an earlier position."""
 
-
-def _own(name: str) -> sa.Select[Any]:
-    return _visible(name).where(STORED[name].c.account_id == sa.bindparam("account_id"))
-
-
-_ACCOUNTS = sa.select(STORED["accounts"])
-_OF_ALL: dict[str, tuple[Any, tuple[Column, ...]]] = {
-    "account_touches": (sa.select(account_touches), _TOUCH_COLUMNS),
-    **{name: (_visible(name), TABLES[name].stored) for name in ("deals", "stage_changes", "attributes", "fx_rates")},
-    "accounts": (_ACCOUNTS, TABLES["accounts"].stored),
-}
-_OF_ACCOUNT: dict[str, tuple[Any, tuple[Column, ...]]] = {
-    "account_touches": (
-        sa.select(account_touches).where(account_touches.c.account_id == sa.bindparam("account_id")),
-        _TOUCH_COLUMNS,
-    ),
-    "deals": (_own("deals"), TABLES["deals"].stored),
-    "stage_changes": (_own("stage_changes"), TABLES["stage_changes"].stored),
-    "attributes": (_attributes_of_account(), TABLES["attributes"].stored),
-    "fx_rates": _OF_ALL["fx_rates"],
-    "accounts": (
-        _ACCOUNTS.where(STORED["accounts"].c.account_id == sa.bindparam("account_id")),
-        TABLES["accounts"].stored,
-    ),
-}
 _SEQ = sa.select(account_versions.c.account_id, account_versions.c.seq).where(
     account_versions.c.account_id.in_((sa.bindparam("account_id"), EVERY_ACCOUNT))
 )

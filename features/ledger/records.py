@@ -79,6 +79,9 @@ class Batch:
         Rows refused before they reached the ledger, stored in the same transaction.
     resolves : sequence of int
         Ids of dead letters that this batch settles.
+    scores : sequence of tuple
+        Scores given, in the order of the columns of that table. They take no position in the ledger, and one that is
+        there already stays as it is.
     on_rejection : callable, default=None
         Makes a dead letter of a row that the ledger itself refuses, for the same transaction. It runs in the writer's
         thread; without it the sender alone hears of the refusal.
@@ -88,10 +91,11 @@ class Batch:
     backfill: bool = False
     dead: Sequence[DeadLetter] = ()
     resolves: Sequence[int] = ()
+    scores: Sequence[tuple[object, ...]] = ()
     on_rejection: Callable[[Rejection], DeadLetter] | None = None
 
     def __len__(self) -> int:
-        return sum(len(rows) for rows in self.rows.values()) + len(self.dead)
+        return sum(len(rows) for rows in self.rows.values()) + len(self.dead) + len(self.scores)
 
 
 @dataclass(frozen=True)

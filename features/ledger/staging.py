@@ -72,6 +72,13 @@ def replace(connection: sa.Connection, table: sa.Table, rows: Collection[tuple[o
         connection.exec_driver_sql(_replacement(connection.dialect, table), list(rows))
 
 
+def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[object, ...]]) -> None:
+    """Store those of the rows whose primary key is not stored yet."""
+    if rows:
+        statement = f"{_insertion(connection.dialect, table)} ON CONFLICT DO NOTHING"
+        connection.exec_driver_sql(statement, list(rows))
+
+
 def store(
     connection: sa.Connection, table: sa.Table, rows: list[tuple[object, ...]], closed: Mapping[int, int]
 ) -> None:

@@ -118,8 +118,14 @@ class Ledger:
         with self._reading() as connection:
             return reading.account_seq(connection, account_id)
 
-    def account_tables(self, account_id: str) -> dict[str, pa.Table]:
+    def account_tables(self, account_id: str, *, at: int | None = None) -> dict[str, pa.Table]:
         """Return what the evaluators read of one account.
+
+        Parameters
+        ----------
+        account_id : str
+        at : int, default=None
+            Position of the ledger as of which it is read; the present one unless given.
 
         Returns
         -------
@@ -129,12 +135,12 @@ class Ledger:
             tables for an unknown account.
         """
         with self._reading() as connection:
-            return reading.account_tables(connection, account_id)
+            return reading.account_tables(connection, account_id, at)
 
-    def tables(self) -> dict[str, pa.Table]:
+    def tables(self, *, at: int | None = None) -> dict[str, pa.Table]:
         """Return what the evaluators read of all accounts, as in `account_tables`."""
         with self._reading() as connection:
-            return reading.tables(connection)
+            return reading.tables(connection, at)
 
     def export(self, table: str) -> pa.Table:
         """Return a table of the contract as stored, with every revision, in the order of the ledger.

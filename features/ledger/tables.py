@@ -54,7 +54,17 @@ def _entity(table: Table) -> sa.Table:
     )
 
 
-STORED = MappingProxyType({t.name: _fact(t) if t.fact else _entity(t) for t in TABLES.values()})
+def _record(table: Table) -> sa.Table:
+    """Return a log of rows that we make ourselves."""
+    columns = [
+        _column(column, nullable=not column.required, primary_key=column.name in table.key) for column in table.columns
+    ]
+    return sa.Table(table.name, metadata, *columns)
+
+
+STORED = MappingProxyType(
+    {t.name: _fact(t) if t.fact else _entity(t) if t.sent else _record(t) for t in TABLES.values()}
+)
 """Database table of every table of the contract, by name."""
 
 _LINKS, _ATTRIBUTES = STORED["touch_links"], STORED["attributes"]

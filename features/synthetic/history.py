@@ -1,4 +1,4 @@
-"""What happened in a simulated market, as columns: touches, passages of cycles, and traces of what is hidden."""
+"""What happened in a simulated market, as columns: touches, passages of cycles, and what is hidden behind them."""
 
 from __future__ import annotations
 
@@ -47,12 +47,17 @@ COLUMNS: Mapping[str, Mapping[str, type[np.generic]]] = MappingProxyType(
             "stage": np.int8,
             "forward": np.float32,
         },
+        "signals": {
+            "account": np.int32,
+            "at": np.int64,
+            "intent": np.float32,
+        },
     }
 )
-"""Columns of the three logs. `parent` is the row of the touch that this one answers, or -1; `intent` and `state` are
+"""Columns of the four logs. `parent` is the row of the touch that this one answers, or -1; `intent` and `state` are
 those of the account at the touch. `origin` and `to` are codes of `ENDS`. A trace holds, at a midnight, the hidden
 intent, the lever part and the whole of the index, the cycle's kind and stage, and the chance that it moves forward that
-day; stage is -1 where no cycle is open."""
+day; stage is -1 where no cycle is open. A signal is the hidden intent on the first of a month."""
 
 Array = npt.NDArray[np.generic]
 
@@ -89,13 +94,14 @@ class Log:
 
 @dataclass(frozen=True)
 class History:
-    """The three logs of a market; columns as in `COLUMNS`.
+    """The four logs of a market; columns as in `COLUMNS`.
 
     Parameters
     ----------
-    touches, passages, traces : dict of str to array
+    touches, passages, traces, signals : dict of str to array
     """
 
     touches: dict[str, npt.NDArray[np.int64]]
     passages: dict[str, npt.NDArray[np.int64]]
     traces: dict[str, npt.NDArray[np.int64]]
+    signals: dict[str, npt.NDArray[np.int64]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ _INDUSTRY_FIT = (0.9, 0.2, -0.3, 0.1, 0.3, 0.7, -1.1, -0.5)
 _COUNTRY_SHARE = (0.28, 0.14, 0.13, 0.1, 0.08, 0.17, 0.05, 0.05)
 _COUNTRY_FIT = (0.5, 0.0, 0.2, 0.3, -0.4, 0.1, -0.9, 0.2)
 _ROLE_SHARE = (0.14, 0.14, 0.18, 0.3, 0.08, 0.08, 0.08)  # in the order of schema.ROLES
+_OF_ACCOUNTS = ("created", "industry", "country", "employees", "fit", "intent", "health", "exposure")
 _PRESENT_AT_START = 0.55
 _MOVERS = 0.03
 
@@ -88,6 +89,17 @@ class Population:
     def size(self) -> int:
         """Number of accounts."""
         return len(self.created)
+
+    def only(self, rows: npt.NDArray[np.intp]) -> Population:
+        """Return the accounts at some rows, without people."""
+        none = np.empty(0, dtype=np.int64)
+        return replace(
+            self,
+            **{name: getattr(self, name)[rows] for name in _OF_ACCOUNTS},
+            contact_created=none,
+            role=none,
+            members=Members(np.zeros(len(rows) + 1, dtype=np.int64), none, none, none, none, none),
+        )
 
 
 def populate(market: Market, start: int, until: int, rng: np.random.Generator) -> Population:

@@ -32,7 +32,7 @@ class Progress:
     """
 
     def __init__(self, market: Market, people: Population, seeds: np.random.SeedSequence) -> None:
-        self._people = people
+        self._market, self._people = market, people
         # The daily draws, and the times of day and lengths of pauses.
         self._rng, self._marks = (np.random.default_rng(seed) for seed in seeds.spawn(2))
         size = (len(KINDS), _STAGES)
@@ -88,6 +88,18 @@ class Progress:
         self._move(day, np.flatnonzero(ending), np.where(self.stage == DEAL, LOST, DISQUALIFIED), log)
         self.kind[renewing], self.stage[renewing] = RENEWAL, LEAD
         self._move(day, np.flatnonzero(renewing), np.full(self._people.size, LEAD, dtype=np.int8), log)
+
+    def branch(self, rows: npt.NDArray[np.intp], seeds: np.random.SeedSequence) -> Progress:
+        """Return some accounts as they stand, to go on by other random numbers."""
+        twin = Progress(self._market, self._people.only(rows), seeds)
+        twin.kind, twin.stage, twin.number = self.kind[rows], self.stage[rows], self.number[:, rows]
+        twin._rest_until, twin._renewal_day = self._rest_until[rows], self._renewal_day[rows]
+        return twin
+
+    def in_cycle(self, kind: int, day: int) -> npt.NDArray[np.bool_]:
+        """Tell whose cycle of a kind is open; a first new cycle is, even before the account has shown itself."""
+        first = (kind == NEW) & (self.number[NEW] == 1) & (self._rest_until <= day)
+        return (self.kind == kind) & ((self.stage > LEAD) | (kind == RENEWAL) | first)
 
     def _own(self, index: Floats) -> npt.NDArray[np.float32]:
         health: Floats = np.take_along_axis(self._health, self.kind[None, :].astype(np.int64), axis=0)[0]

@@ -29,6 +29,8 @@ class Touching:
     seeds : numpy.random.SeedSequence
         Daily draws, times of day (one stream per process) and follow-ups have streams of their own, so that none
         depends on how often another was asked: markets that differ in one dial stay comparable day by day.
+    waves : float array of shape (n_months, n_processes), optional
+        Campaigns, instead of drawn ones: factors on the rates in each stretch of 30 days.
 
     Attributes
     ----------
@@ -37,12 +39,19 @@ class Touching:
     noticed : bool array of shape (n_accounts,)
         Whether an account has made itself known by an inbound response. Levers alone do not count, so that their whole
         effect on a step is the declared one.
+    waves : float array of shape (n_months, n_processes)
     """
 
-    def __init__(self, market: Market, people: Population, seeds: np.random.SeedSequence) -> None:
+    def __init__(
+        self,
+        market: Market,
+        people: Population,
+        seeds: np.random.SeedSequence,
+        waves: npt.NDArray[np.float64] | None = None,
+    ) -> None:
         processes = market.processes
-        self._people = people
-        self._rng, self._marks, waves, *self._clocks = (
+        self._market, self._people = market, people
+        self._rng, self._marks, waving, *self._clocks = (
             np.random.default_rng(seed) for seed in seeds.spawn(3 + len(processes))
         )
         self._names = {process.name: code for code, process in enumerate(processes)}
@@ -51,7 +60,8 @@ class Touching:
         self._by_state = np.array([process.by_state for process in processes], dtype=np.float32)
         self._daily = np.array([process.yearly * market.touches / 365 for process in processes], dtype=np.float32)
         spread = np.array([process.waves for process in processes])
-        self._waves = np.exp(waves.normal(0, 1, (market.months + 2, len(processes))) * spread - spread**2 / 2)
+        drawn = np.exp(waving.normal(0, 1, (market.months + 2, len(processes))) * spread - spread**2 / 2)
+        self.waves = drawn if waves is None else waves
         self._pulls = (
             (np.array([process.role == "lever" for process in processes]), market.confounding, people.exposure),
             (np.array([process.role == "response" for process in processes]), market.response_pull, None),
@@ -108,10 +118,22 @@ class Touching:
             columns = [np.concatenate(column) for column in zip(*waiting, strict=True)]
             self._record(day, log, intent, state, *columns)
 
+    def branch(self, rows: npt.NDArray[np.intp], seeds: np.random.SeedSequence) -> Touching:
+        """Return the touches of some accounts as they stand, to go on by other random numbers and the same campaigns."""
+        twin = Touching(self._market, self._people.only(rows), seeds, self.waves)
+        twin.adstock, twin.noticed = self.adstock[:, rows], self.noticed[rows]
+        place = np.full(self._people.size, -1)
+        place[rows] = np.arange(len(rows))
+        for day, waiting in self._due.items():
+            for account, *columns in waiting:
+                kept = place[account] >= 0
+                twin._due[day].append((place[account[kept]], *(column[kept] for column in columns)))
+        return twin
+
     def _rates(self, day: int, intent: Floats, state: npt.NDArray[np.int8]) -> Floats:
         opening = self._people.start + day * DAY
         weekend = (opening // DAY + _EPOCH_WEEKDAY) % 7 >= 5
-        today = self._daily * self._waves[day // 30 % len(self._waves)] * (_WEEKEND if weekend else 1.3)
+        today = self._daily * self.waves[day // 30 % len(self.waves)] * (_WEEKEND if weekend else 1.3)
         rate: Floats = (today[:, None].astype(np.float32) * self._by_state).take(state, axis=1)
         for chosen, slope, factor in self._pulls:
             pulled = np.exp(np.float32(slope) * intent)

@@ -87,7 +87,7 @@ def _account(
     cursor: Annotated[str | None, Query(max_length=3000, description="nextCursor of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Most entries of the timeline")] = 50,
 ) -> Response:
-    answer = scores.score(account_id)
+    answer = scores.give(account_id)
     profile = profiles.read(account_id, answer.as_of, cursor, limit)
     return reply(
         {

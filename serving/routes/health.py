@@ -48,7 +48,7 @@ def router() -> APIRouter:
         _readyz,
         methods=["GET"],
         operation_id="readyz",
-        summary="Whether the service can score: the store answers and a model is loaded",
+        summary="Whether the service can score: the store answers, and there is a model or there are points",
         responses=declared(503),
     )
     routes.add_api_route("/version", _version, methods=["GET"], operation_id="version", summary="What is running")
@@ -59,10 +59,12 @@ async def _livez(request_id: RequestId) -> Health:
     return Health(status="ok", requestId=request_id)
 
 
-def _readyz(scores: TheScores, champions: TheChampions, request_id: RequestId) -> Health:
+def _readyz(scores: TheScores, request_id: RequestId) -> Health:
     scores.head()
-    if champions.of(scores.default_goal) is None:
-        raise RequestError(503, f"There is no model of {scores.default_goal} yet: smarketing train makes one.")
+    if not scores.can_answer():
+        raise RequestError(
+            503, f"There is no model of {scores.default_goal}, and the agreement has no points to score by until then."
+        )
     return Health(status="ok", requestId=request_id)
 
 

@@ -52,5 +52,5 @@ def _score(
         Literal["top", "all"], Query(description="top: the ten largest and one row for the rest; all: every one")
     ] = "top",
 ) -> Response:
-    scored = scores.score(body.account_id, body.goal, body.as_of)
+    scored = scores.give(body.account_id, body.goal, body.as_of)
     return reply(render(scored, language, request_id, every=contributions == "all"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from features.agreement import Agreement
-from features.labels import Labelled, label
+from features.labels import Cases, Labels, Pairs
 from features.ledger import Batch, Ledger
 from features.relations import build
 from features.schema import DAY
@@ -32,6 +32,7 @@ class Market:
         self.stages: list[dict[str, object]] = []
         self.deals: list[dict[str, object]] = []
         self.attributes: list[dict[str, object]] = []
+        self.rates: list[dict[str, object]] = []
 
     def stage(
         self, stage: str, on: float, account: str = "a", cycle: str | None = None, known: float | None = None
@@ -44,11 +45,14 @@ class Market:
         }  # fmt: skip
         self.stages.append(row)
 
-    def deal(self, outcome: str, on: float, account: str = "a", deal_id: str = "d", cycle: str | None = None) -> None:
+    def deal(
+        self, outcome: str, on: float, account: str = "a", deal_id: str = "d", cycle: str | None = None,
+        amount: int | None = None, currency: str = "EUR",
+    ) -> None:  # fmt: skip
         cycle = cycle or f"{account}:new:1"
         row: dict[str, object] = {
             "deal_id": deal_id, "account_id": account, "cycle_id": cycle, "kind": "new", "outcome": outcome,
-            "occurred_at": day(on), "known_at": day(on),
+            "amount": amount, "currency": currency, "occurred_at": day(on), "known_at": day(on),
         }  # fmt: skip
         self.deals.append(row)
 
@@ -56,15 +60,30 @@ class Market:
         row: dict[str, object] = {"entity": "account", "id": "a", "field": "size", "value": "9"}
         self.attributes.append({**row, "occurred_at": day(on), "known_at": day(on)})
 
-    def labelled(self, *days: float, until: float = 365) -> Labelled:
+    def cases(self, until: float = 365) -> Cases:
         self.stage("mql", until, account="end of the ledger")
         with Ledger.open(self.path) as ledger:
             rows = {"stage_changes": self.stages, "deals": self.deals, "attributes": self.attributes}
+            rows["fx_rates"] = self.rates
             receipt = ledger.append(Batch(rows))
             assert receipt.rejected == ()
             tables = ledger.tables()
-        relations = build(tables, AGREEMENT)
-        return label(tables, relations, AGREEMENT, GOAL, np.array([day(number) for number in days]))
+        return Cases.of(tables, build(tables, AGREEMENT), AGREEMENT, GOAL)
+
+    def asked(self, *days: float) -> Labels:
+        """Label the account "a" on these days, at all of which the goal must apply."""
+        return labels(self.cases(), *days)
+
+
+def pairs(*days: float, account: int = 0) -> Pairs:
+    return Pairs(np.full(len(days), account), np.array([day(number) for number in days]))
+
+
+def labels(cases: Cases, *days: float) -> Labels:
+    asked = pairs(*days)
+    assert cases.applies(asked).all()
+    assert cases.complete(asked).all()
+    return cases.label(asked)
 
 
 @pytest.fixture
@@ -75,59 +94,106 @@ def market(tmp_path: Path) -> Market:
 def test_a_win_within_the_horizon_is_one(market: Market) -> None:
     market.stage("sql", 10)
     market.deal("won", 40)
-    assert market.labelled(9, 10, 20, 39, 40).label.tolist() == [1, 1, 1]
+    assert market.asked(10, 20, 39).label.tolist() == [1, 1, 1]
+
+
+def test_the_goal_applies_while_a_cycle_is_open_in_one_of_its_stages(market: Market) -> None:
+    market.stage("sql", 10)
+    market.deal("won", 40)
+    cases = market.cases()
+    assert cases.applies(pairs(9, 10, 39.9, 40, 50)).tolist() == [False, True, True, False, False]
+    assert cases.applies(pairs(20, account=1)).tolist() == [False]
+
+
+def test_a_grid_asks_about_every_account_the_goal_applies_to(market: Market) -> None:
+    market.stage("sql", 10)
+    market.stage("sql", 25, account="b")
+    market.deal("won", 40)
+    cases = market.cases()
+    found = cases.at(np.array([day(number) for number in (5, 20, 30, 40)]))
+    assert found.account.tolist() == [0, 0, 1, 1]
+    assert found.as_of.tolist() == [day(20), day(30), day(30), day(40)]
+    assert cases.applies(found).all()
 
 
 def test_the_horizon_includes_its_last_moment_and_not_its_first(market: Market) -> None:
     market.stage("sql", 1)
     market.deal("won", 40)
-    assert market.labelled(9.9, 10, 40).label.tolist() == [0, 1]
+    assert market.asked(9.9, 10).label.tolist() == [0, 1]
 
 
 def test_lost_first_is_zero_even_when_won_later_within_the_horizon(market: Market) -> None:
     market.deal("open", 1)
     market.deal("lost", 10)
-    market.deal("won", 20)
-    assert market.labelled(5).label.tolist() == [0]
+    market.deal("won", 20, amount=500)
+    asked = market.asked(5)
+    assert asked.label.tolist() == [0]
+    assert np.isnan(asked.amount).all()
 
 
 def test_a_new_cycle_after_the_moment_does_not_count(market: Market) -> None:
     market.stage("sql", 1, cycle="old")
     market.deal("won", 10, deal_id="other", cycle="new one")
-    assert market.labelled(5).label.tolist() == [0]
+    assert market.asked(5).label.tolist() == [0]
 
 
-def test_incomplete_horizons_are_left_out_and_counted(market: Market) -> None:
+def test_outcomes_are_complete_once_the_horizon_has_passed(market: Market) -> None:
     market.stage("sql", 1)
-    found = market.labelled(50, 80, until=100)
-    assert (found.as_of.tolist(), found.censored) == ([day(50)], 1)
+    assert market.cases(until=100).complete(pairs(50, 70, 70.1)).tolist() == [True, True, False]
 
 
 def test_the_data_reach_as_far_as_the_newest_fact_of_an_account(market: Market) -> None:
     market.stage("sql", 1)
     market.size(120)
-    found = market.labelled(50, 80, until=100)
-    assert (found.as_of.tolist(), found.censored) == ([day(50), day(80)], 0)
-    assert found.data_until == day(120)
+    cases = market.cases(until=100)
+    assert cases.complete(pairs(80)).all()
+    assert cases.data_until == day(120)
 
 
 def test_the_reporting_lag_is_waited_for_too(market: Market) -> None:
     for number in range(40):
         market.stage("mql", 1, account=f"late {number}", known=11)
     market.stage("sql", 1)
-    found = market.labelled(62, until=100)
-    assert found.lag == 10 * DAY
-    assert found.lag_is_assumed is False
-    assert len(found.label) == 0
+    cases = market.cases(until=100)
+    assert cases.lag == 10 * DAY
+    assert cases.lag_is_assumed is False
+    assert cases.complete(pairs(60, 61)).tolist() == [True, False]
 
 
-def test_eligible_is_what_was_known_then(market: Market) -> None:
+def test_to_whom_it_applies_is_what_was_known_then(market: Market) -> None:
     market.stage("sql", 10, known=30)
     market.deal("won", 40)
-    assert market.labelled(20, 35).as_of.tolist() == [day(35)]
+    assert market.cases().applies(pairs(20, 35)).tolist() == [False, True]
 
 
 def test_closed_cycles_are_not_asked_about(market: Market) -> None:
     market.deal("open", 1)
     market.deal("lost", 10)
-    assert len(market.labelled(15).label) == 0
+    assert market.cases().applies(pairs(15)).tolist() == [False]
+
+
+def test_the_amount_is_what_was_won_within_the_horizon(market: Market) -> None:
+    market.deal("open", 1, amount=700)
+    market.deal("open", 2, deal_id="second")
+    market.deal("won", 30, amount=500)
+    market.deal("won", 50, deal_id="second", amount=200)
+    amount = market.asked(5, 19, 25).amount
+    assert amount[0] == 5.0
+    assert amount[1] == 5.0
+    assert amount[2] == 7.0
+
+
+@pytest.mark.parametrize("amount", [0, None])
+def test_a_win_of_no_known_amount_has_none(market: Market, amount: int | None) -> None:
+    market.deal("open", 1, amount=500)
+    market.deal("won", 20, amount=amount)
+    asked = market.asked(5)
+    assert asked.label.tolist() == [1]
+    assert np.isnan(asked.amount).all()
+
+
+def test_amounts_are_converted_at_the_rate_known_at_the_end(market: Market) -> None:
+    market.deal("open", 1)
+    market.deal("won", 20, amount=500, currency="USD")
+    market.rates = [{"currency": "USD", "date": day(10), "rate": 0.8, "known_at": day(200)}]
+    assert market.asked(5).amount.tolist() == [4.0]

@@ -122,7 +122,7 @@ def test_a_manifest_that_names_another_file_is_refused(copy, name):
 @pytest.mark.parametrize(
     "change",
     [
-        {"format_version": 2},
+        {"format_version": 1},
         {"kind": "pickle"},
         {"kind": "logistic"},
         {"features": ["new_stage"]},

@@ -5,8 +5,10 @@ import pytest
 
 from features.errors import NotEnoughDataError, UnknownError
 from models import metrics
+from models.fitting import Sample
 from models.ladder import account_folds, cross_fit, fit_ladder
-from models.rungs import LightgbmRung, Sample, fit_logistic, ladder_rungs, logistic_pipeline
+from models.linear import fit_logistic, logistic_pipeline
+from models.rungs import LightgbmRung, ladder_rungs
 from tests.models.conftest import FAST, ROWS
 
 

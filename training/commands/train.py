@@ -1,91 +1,102 @@
-"""`smarketing train`: from the ledger to a registered, verified champion."""
+"""`smarketing train`: from the ledger to a registered, verified version, and to a champion where there was none."""
 
 from __future__ import annotations
 
 import os
-import sys
-import tempfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from features.console import Console
+from features.console import Console, ExitCode
+from features.errors import NotEnoughDataError
+from training.commands.options import CacheOption, ConfigOption, SeedOption, SettingsOption, spare_threads, teller
 
-_STEPS = 7
+if TYPE_CHECKING:
+    from training.delivery import Delivered
+
+ALL = "all"
+_STEPS = 8
 
 
 def train(
     ctx: typer.Context,
-    goal: Annotated[str | None, typer.Option(help="Goal to train; the agreement's default goal unless given.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Training file: [snapshots], [split], [data], [lightgbm].")
+    goal: Annotated[
+        str | None,
+        typer.Option(help="Goal to train, or 'all' of the agreement; its default goal unless given."),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="TABLE.KEY=VALUE", help="One setting over all files; repeatable."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    cache: Annotated[
-        Path | None,
-        typer.Option(envvar="SMARKETING_CACHE", help="Folder of the models; beside the store unless given."),
-    ] = None,
+    config: ConfigOption = None,
+    settings: SettingsOption = None,
+    seed: SeedOption = 0,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Make it the champion if the gates let it; exit code 4 if they do not.")
+    ] = False,
+    cache: CacheOption = None,
 ) -> None:
-    """Train a goal's model, compare the ladder of models, and make the best one the champion."""
-    # The matrices are small: threads that spin while they wait for one another cost more than they give. Both are read
-    # when numpy and LightGBM are first imported, so they stand here.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    """Train a goal's model, compare the ladder of models, and register the best one."""
+    spare_threads()
 
-    from features.ledger import Ledger, now_micros
+    from features.ledger import Ledger
     from models.bundle_cache import BundleCache
     from training.config import load_config
-    from training.dataset import build_dataset
-    from training.record import record_of
+    from training.delivery import deliver
     from training.registry import Registry
     from training.run import train_on
 
     console = Console.of(ctx)
-    agreement, told = load_config(
-        console.agreement_path, training=config, settings=settings or (), goal=goal, seed=seed
+    agreement, first = load_config(
+        console.agreement_path,
+        training=config,
+        settings=settings or (),
+        goal=None if goal == ALL else goal,
+        seed=seed,
     )
-    registry = Registry.beside(console.store)
+    goals = list(agreement.goals) if goal == ALL else [first.goal.name]
+    # The runs of all goals are parts of the one that `mlflow run` has opened.
+    parent = os.environ.pop("MLFLOW_RUN_ID", "") if goal == ALL else ""
+    registry, kept = Registry.beside(console.store), BundleCache(cache or console.cache)
     registry.check()
-    with console.progress(f"Training {told.goal.name}", _STEPS) as advance, ThreadPoolExecutor() as beside:
-        say = _teller(console, advance)
+    done: dict[str, Delivered] = {}
+    skipped: dict[str, str] = {}
+    with (
+        console.progress(f"Training {', '.join(goals)}", _STEPS * len(goals)) as advance,
+        ThreadPoolExecutor() as beside,
+    ):
+        say = teller(console, advance)
         say("reading the ledger")
         with Ledger.open(console.store, must_exist=True) as ledger:
             tables = ledger.tables()
-        data = build_dataset(tables, agreement, told, say=say)
         # Importing MLflow takes seconds in which LightGBM leaves Python alone.
         opening = beside.submit(registry.prepare)
-        trained = train_on(data, agreement, told, say=say)
-        say("checking the bundle in a process of its own")
-        with tempfile.TemporaryDirectory() as scratch:
-            folder, kept = Path(scratch, "bundle"), BundleCache(cache or console.cache)
-            trained.save(folder, trained_at=now_micros())
-            checking = beside.submit(kept.put, folder)
-            record = record_of(trained, told.flat())
-            digest = checking.result()
+        for name in goals:
+            told = load_config(console.agreement_path, training=config, settings=settings or (), goal=name, seed=seed)[
+                1
+            ]
+            try:
+                trained = train_on(tables, agreement, told, say=say)
+            except NotEnoughDataError as error:
+                if goal != ALL:
+                    raise
+                skipped[name] = str(error)
+                console.say(f"{name} is skipped: {error}")
+                continue
             opening.result()
-            say("writing to the registry")
-            registered = registry.publish(record, folder, digest)
-        version = f"{registered.version}.0"
-        kept.switch(registered.goal, digest, version)
-    named = {"model": registered.model, "version": version, "run_id": registered.run_id, "bundle": digest}
-    console.emit(
-        trained.report.document() | named,
-        f"{trained.report.text()}\nVersion {version} of {registered.model} is the champion.",
-    )
+            done[name] = deliver(trained, told.flat(), registry, kept, promoting=promote, parent=parent, say=say)
+    if goal == ALL:
+        _emit_all(console, done, skipped)
+    else:
+        (one,) = done.values()
+        console.emit(one.document(), f"{one.trained.report.text()}\n{one.text()}")
     console.say(f"Next: smarketing serve, or mlflow ui --backend-store-uri {registry.shown} for the record of the run.")
+    if not done:
+        raise typer.Exit(ExitCode.FAILURE)
+    if any(one.verdict is not None and not one.promoted for one in done.values()):
+        raise typer.Exit(ExitCode.GATE_REFUSED)
 
 
-def _teller(console: Console, advance: Callable[[int], None]) -> Callable[[str], None]:
-    def say(message: str) -> None:
-        advance(1)
-        if not sys.stderr.isatty():
-            console.say(f"{message} ...")
-
-    return say
+def _emit_all(console: Console, done: dict[str, Delivered], skipped: dict[str, str]) -> None:
+    goals: dict[str, Any] = {name: one.document() for name, one in done.items()}
+    text = [f"{one.trained.report.text()}\n{one.text()}\n" for one in done.values()]
+    text += [f"{name} is skipped: {why}" for name, why in skipped.items()]
+    text.append(f"{len(done)} of {len(done) + len(skipped)} goals trained.")
+    console.emit({"goals": goals, "skipped": skipped}, "\n".join(text))

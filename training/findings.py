@@ -1,0 +1,105 @@
+"""The findings of a run in words: which rung is best, and whether it beats the agreement's own rule.
+
+Out of fold, inside training, decides; the test only tells. A rung is called better only where the paired interval of
+the difference excludes 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from models.bootstrap import Estimate
+from training.ladder_report import RULE, Report, RungReport
+
+_RULE_MEASURES = {"log_loss": "log loss", "brier": "Brier", "auc": "AUC"}
+
+
+def verdict(report: Report) -> str:
+    """Say which rung is best, why, and how close the others are."""
+    said = [f"Best rung: {report.best}{_because(report)}."]
+    others = [rung for rung in report.rungs if rung.name != report.best]
+    for where, differences in (
+        ("out of fold inside training", {rung.name: rung.out_of_fold for rung in others}),
+        ("on the test", {rung.name: rung.difference["use"].get("log_loss") for rung in others}),
+    ):
+        told = [_versus(name, one) for name, one in differences.items() if one is not None]
+        if told:
+            said.append(f"Log loss {where}, minus {report.best}'s: {'; '.join(told)}.")
+    return " ".join(said)
+
+
+def beats_rule(report: Report) -> dict[str, Any] | None:
+    """Say whether the best rung beats the rung `points` on the test, or None when there is no such rung.
+
+    Returns
+    -------
+    dict or None
+        ``rung``, ``answer`` (``yes``, ``no``, ``unsure``, ``is_rule``), ``difference`` (best minus rule, by measure, as
+        plain values) and ``text``.
+    """
+    rule = next((rung for rung in report.rungs if rung.name == RULE), None)
+    if rule is None:
+        return None
+    if report.best == RULE:
+        text = "Does it beat your rule? Your rule is itself the best rung."
+        return {"rung": RULE, "answer": "is_rule", "difference": {}, "text": text}
+    difference = _against(rule)
+    loss = difference["log_loss"]
+    answer = "unsure" if not loss.excludes_zero else "yes" if loss.value < 0 else "no"
+    opening = {
+        "yes": f"Yes: {report.best} is better than your points",
+        "no": f"No: your points are better than {report.best}",
+        "unsure": f"Not sure: no difference between {report.best} and your points can be told",
+    }[answer]
+    figures = ", ".join(f"{label} {signed(difference[name])}" for name, label in _RULE_MEASURES.items())
+    return {
+        "rung": RULE,
+        "answer": answer,
+        "difference": {name: asdict(one) for name, one in difference.items()},
+        "text": f"Does it beat your rule? {opening} ({figures}).",
+    }
+
+
+def signed(estimate: Estimate, digits: int = 4) -> str:
+    """Return a difference with its interval.
+
+    Examples
+    --------
+    >>> signed(Estimate(-0.0312, -0.0401, -0.0222))
+    '-0.0312 [-0.0401, -0.0222]'
+    """
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:+.{digits}f}"
+    return f"{estimate.value:+.{digits}f} [{estimate.low:+.{digits}f}, {estimate.high:+.{digits}f}]"
+
+
+def _because(report: Report) -> str:
+    best = report.champion
+    if report.pinned:
+        return ", because the agreement says so"
+    if best.excess is None or best.excess_error is None:
+        return ""
+    if report.best == "lightgbm":
+        return ", because no simpler rung is better by more than one standard error out of fold"
+    if best.excess < -best.excess_error:
+        return ", because it is simpler, and better than lightgbm by more than one standard error out of fold"
+    return (
+        f", because {report.outcomes_train:,} accounts with the outcome are few, and lightgbm is not better by more"
+        " than one standard error out of fold"
+    )
+
+
+def _versus(name: str, difference: Estimate) -> str:
+    if not difference.excludes_zero:
+        return f"{name} {signed(difference)}, no difference can be told"
+    return f"{name} {signed(difference)}, {'worse' if difference.value > 0 else 'better'}"
+
+
+def _against(rule: RungReport) -> dict[str, Estimate]:
+    """Return best minus rule from rule minus best."""
+    return {name: _turned(rule.difference["use"][name]) for name in _RULE_MEASURES}
+
+
+def _turned(one: Estimate) -> Estimate:
+    return Estimate(-one.value, None if one.high is None else -one.high, None if one.low is None else -one.low)

@@ -1,0 +1,117 @@
+"""The report of a run for a screen of 110 columns."""
+
+from __future__ import annotations
+
+import io
+
+from features.schema import DAY
+from models.bootstrap import DRAWS
+from training.dataset import shown
+from training.ladder_report import Estimates, Report
+from training.parts import USE
+from training.findings import beats_rule, verdict
+
+TITLES = {
+    USE: "test snapshots, weighted to the declared use",
+    "grid": "test snapshots of the grid",
+    "event": "test snapshots just after an event",
+    "unseen": "test snapshots of accounts never seen in training",
+}
+
+WIDTH = 110
+
+_COLUMNS = (
+    ("auc", "AUC", 3),
+    ("pr_auc", "PR-AUC", 3),
+    ("brier", "Brier", 4),
+    ("ece", "ECE", 4),
+    ("ece_floor_95", "floor", 4),
+    ("calibration_slope", "slope", 2),
+    ("lift_at_10", "lift@10%", 2),
+    ("precision_at_capacity", "prec@cap", 3),
+)
+_WITHOUT_INTERVAL = ("ece", "ece_floor_95")
+
+
+def report_text(report: Report) -> str:
+    """Return the report as people read it."""
+    counts = report.counts
+    sampled = f", {counts.sampled_out:,} left out by sampling (data.max_train, data.max_test)"
+    lag = "0, as the ledger only has assumed times" if report.lag_is_assumed else f"{report.lag / DAY:.1f} days"
+    since = "" if report.test_from is None else f" from {shown(report.test_from)}"
+    lines = [
+        f"Goal {report.goal}: {counts.eligible:,} eligible snapshots, {counts.censored:,} of them censored,"
+        f" {counts.purged:,} purged{sampled if counts.sampled_out else ''}.",
+        f"Training: {counts.train:,} snapshots of {report.accounts_train:,} accounts, {100 * report.base_rate:.1f} %"
+        f" positive; {report.outcomes_train:,} accounts with the outcome speak.",
+        f"Test{since}: {counts.test:,} snapshots of {report.accounts_test:,} accounts,"
+        f" {report.accounts_unseen:,} of them never seen in training.",
+        f"Data: {shown(report.data_from)} to {shown(report.data_until)}, reporting lag {lag},"
+        f" hash {report.digest[:12]}.",
+        "",
+    ]
+    lines += [_table(report, part) for part in report.parts]
+    if "unseen" not in report.parts and report.accounts_unseen < report.accounts_test:
+        lines.append(f"Accounts never seen in training: {report.accounts_unseen:,}, too few outcomes to measure.\n")
+    lines.append(verdict(report))
+    rule = beats_rule(report)
+    if rule is not None:
+        lines.append(rule["text"])
+    lines += [
+        f"Calibration on {report.calibration}. {_weekly(report)}",
+        f"{_capacity(report)} ± is half of a 90 % interval ({DRAWS} draws of accounts).",
+    ]
+    return "\n".join(lines)
+
+
+def short(value: float, digits: int) -> str:
+    """Return a number without the zero before its point.
+
+    Examples
+    --------
+    >>> short(0.785, 3), short(-0.04, 2), short(1.5, 2)
+    ('.785', '-.04', '1.50')
+    """
+    text = f"{value:.{digits}f}"
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
+def _table(report: Report, part: str) -> str:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=TITLES[part], title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("rung")
+    for _, heading, _ in _COLUMNS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for rung in report.rungs:
+        cells = [_cell(report, rung.parts[part], name, digits) for name, _, digits in _COLUMNS]
+        table.add_row(f"* {rung.name}" if rung.name == report.best else f"  {rung.name}", *cells)
+    out = io.StringIO()
+    Console(file=out, width=WIDTH, color_system=None, legacy_windows=False).print(table)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def _cell(report: Report, found: Estimates, name: str, digits: int) -> str:
+    if name == "precision_at_capacity" and report.covers_all:
+        return "-"
+    estimate = found.get(name)
+    if estimate is None:
+        return ""
+    if name in _WITHOUT_INTERVAL or estimate.half is None:
+        return short(estimate.value, digits)
+    return f"{short(estimate.value, digits)} ±{short(estimate.half, digits)}"
+
+
+def _weekly(report: Report) -> str:
+    slopes = [week.slope.value for week in report.diagnosis.weekly if week.slope is not None]
+    if not slopes:
+        return ""
+    return f"Calibration slope by week of the test: {', '.join(short(slope, 2) for slope in slopes)}."
+
+
+def _capacity(report: Report) -> str:
+    if report.covers_all:
+        return f"Capacity covers every row: all {report.counts.test:,} test snapshots."
+    return f"Capacity: {report.capacity:,} of the {report.counts.test:,} test snapshots."
