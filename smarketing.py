@@ -29,6 +29,7 @@ COMMANDS = MappingProxyType(
         "features": "features.commands.features:features",
         "train": "training.commands.train:train",
         "models": "training.commands.models:models",
+        "score": "serving.commands.score:score",
         "serve": "serving.commands.serve:serve",
     }
 )

@@ -58,7 +58,8 @@ class Terms:
         The feature each term reads.
     transform : tuple of str
         ``log``: ``(sign(x) log(1 + |x|) - centre) / scale`` with a missing x replaced by `value`;
-        ``linear``: ``(x - centre) / scale``, likewise; ``missing``: 1 where x is missing; ``level``: 1 where x is `value`, and NaN is a level like another.
+        ``linear``: ``(x - centre) / scale``, likewise;
+        ``missing``: 1 where x is missing; ``level``: 1 where x is `value`, and NaN is a level like another.
     value, centre, scale : array of shape (n_terms,)
     """
 

@@ -58,9 +58,7 @@ def fit_shrunk(sample: Sample, encoding: Encoding, points: Mapping[str, float]) 
     terms = _with_points(free, rule.column)
     coefficient = np.concatenate([mode[:-2], slope * rule.points / UNIT])
     mean = np.average(terms.design(sample.X), axis=0, weights=sample.weights)
-    return LogisticScorer(
-        "shrunk", sample.X.shape[1], terms, coefficient, mean, constant + float(mean @ coefficient)
-    )
+    return LogisticScorer("shrunk", sample.X.shape[1], terms, coefficient, mean, constant + float(mean @ coefficient))
 
 
 def _with_points(terms: Terms, column: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Terms:

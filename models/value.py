@@ -1,11 +1,11 @@
 """What a win would be worth: the expected amount, with a 90 % interval.
 
-The logarithm of the amount is a ridge regression on who the account is, which product it looks at and the amounts
-already known of it. The penalty is chosen out of fold from a path that ends in the plain mean, so that few wins give the
-mean. The expected amount is ``exp(mu) * E exp(r)`` over the out-of-fold residuals r (*smearing*), and nine of ten
-amounts lie in ``exp(mu -+ t s)`` with s the spread of these residuals and t the 95th percentile of Student's
-distribution with one degree of freedom fewer than there are winning accounts. Residuals beyond that are cut to it before
-smearing: one amount typed with three zeros too many must not move all the others.
+The logarithm of the amount is a ridge regression on who the account is and the amounts already known of it. The penalty
+is chosen out of fold from a path that ends in the plain mean, so that few wins give the mean. The expected amount is
+``exp(mu) * E exp(r)`` over the out-of-fold residuals r (*smearing*), and nine of ten amounts lie in ``exp(mu -+ t s)``
+with s the spread of these residuals and t the 95th percentile of Student's distribution with one degree of freedom fewer
+than there are winning accounts. Residuals beyond that are cut to it before smearing: one amount typed with three zeros
+too many must not move all the others.
 
 References
 ----------

@@ -116,17 +116,20 @@ def _lifespan(settings: Settings, clock: Callable[[], int]) -> Callable[[FastAPI
             champions = Champions(BundleCache(settings.cache), agreement, declared)
             await asyncio.to_thread(champions.refresh)
             watching = asyncio.create_task(champions.watch(settings.watch_seconds))
+            service = ScoreService(
+                ledger, Scoring(agreement, declared), champions, book, clock, settings.cached_accounts
+            )
             try:
-                yield State(
-                    settings=settings,
-                    keys=keys,
-                    champions=champions,
-                    intake=Intake(ledger, RowParser(agreement, ledger.email_key())),
-                    scores=ScoreService(
-                        ledger, Scoring(agreement, declared), champions, book, clock, settings.cached_accounts
-                    ),
-                    profiles=Profiles(ledger),
-                )
+                with _boards(settings, ledger, champions, clock) as boards:
+                    yield State(
+                        settings=settings,
+                        keys=keys,
+                        champions=champions,
+                        intake=Intake(ledger, RowParser(agreement, ledger.email_key())),
+                        scores=service,
+                        profiles=Profiles(ledger),
+                        site=Site(agreement, ledger, service, champions, boards, _sessions(settings, clock)),
+                    )
             finally:
                 watching.cancel()
                 with suppress(asyncio.CancelledError):
@@ -139,3 +142,13 @@ def _refresher(settings: Settings) -> AbstractContextManager[object]:
     if not settings.refresh:
         return nullcontext()
     return Refresher(["--store", settings.store, "--cache", str(settings.cache)])
+
+
+def _boards(settings: Settings, ledger: Ledger, champions: Champions, clock: Callable[[], int]) -> Boards:
+    command = score_all_command(settings.store, settings.agreement, settings.cache)
+    folder = settings.cache / "boards"
+    return Boards(folder, command, champions, lambda: ledger.head().ledger_seq, clock, settings.board_seconds)
+
+
+def _sessions(settings: Settings, clock: Callable[[], int]) -> Sessions:
+    return Sessions(clock, None if settings.ticket is None else settings.ticket.get_secret_value())

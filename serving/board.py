@@ -21,9 +21,10 @@ from typing import Self
 import pyarrow as pa
 
 from serving.champion import Champions
+from serving.scorebook import POINTS
 
 _LOG = logging.getLogger("smarketing.serving")
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
 _PATIENCE = 5.0
 _RETRY_SECONDS = 60.0
 _NICE = 10
@@ -51,7 +52,7 @@ class Board:
 
 
 class Boards:
-    """The boards of all goals that have a model, kept fresh one after the other by a thread.
+    """The boards of the goals that somebody has asked for, kept fresh one after the other by a thread.
 
     Parameters
     ----------
@@ -84,13 +85,18 @@ class Boards:
         self._clock = clock
         self._every = every_seconds
         self._boards: Mapping[str, Board] = MappingProxyType({})
+        self._wanted: set[str] = set()
         self._tried: dict[str, float] = {}
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
         self._keeper = threading.Thread(target=self._keep, name="boards", daemon=True)
 
     def of(self, goal: str) -> Board | None:
-        """Return the newest board of a goal; None while the first is made, and without a model."""
+        """Return the newest board of a goal; None while the first is made.
+
+        Who asks wants it kept fresh from now on: a service whose pages nobody opens makes none.
+        """
+        self._wanted.add(goal)
         return self._boards.get(goal)
 
     def __enter__(self) -> Self:
@@ -108,10 +114,9 @@ class Boards:
 
     def _keep(self) -> None:
         while not self._stopping.is_set():
-            for goal in self._champions.all():
-                if self._stopping.is_set():
-                    return
-                self._look(goal)
+            for goal in sorted(self._wanted):
+                if not self._stopping.is_set():
+                    self._look(goal)
             self._stopping.wait(_LOOK_SECONDS)
 
     def _look(self, goal: str) -> None:
@@ -129,7 +134,7 @@ class Boards:
         if goal in self._tried and time.monotonic() < self._tried[goal] + _RETRY_SECONDS:
             return False
         board, champion = self._boards.get(goal), self._champions.of(goal)
-        if board is None or (champion is not None and champion.version != board.version):
+        if board is None or board.version != (POINTS if champion is None else champion.version):
             return True
         return self._clock() - board.as_of >= 1e6 * self._every and self._ledger_seq() != board.ledger_seq
 

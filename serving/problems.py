@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import Field
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from features.errors import BundleError, RowError, SmarketingError, StoreError, UnknownError, nearest
@@ -19,6 +19,9 @@ from serving.wire import Wire
 _LOG = logging.getLogger("smarketing.serving")
 
 MEDIA_TYPE = "application/problem+json"
+
+Document = dict[str, Any]
+"""A problem document as plain JSON values."""
 
 
 class FieldProblem(Wire):
@@ -117,7 +120,7 @@ def problem(scope: Mapping[str, Any], error: Exception) -> Response:
     return Response(orjson.dumps(content), status, dict(headers), MEDIA_TYPE)
 
 
-def problem_of_item(scope: Mapping[str, Any], error: SmarketingError | ValidationError) -> dict[str, Any]:
+def problem_of_item(scope: Mapping[str, Any], error: SmarketingError | ValidationError, kind: type[Wire]) -> Document:
     """Return the problem document of one item of a request whose other items are answered.
 
     Parameters
@@ -126,17 +129,18 @@ def problem_of_item(scope: Mapping[str, Any], error: SmarketingError | Validatio
         ASGI scope of the request.
     error : SmarketingError or pydantic.ValidationError
         What became of the item.
+    kind : type
+        What the item should have been.
     """
     if isinstance(error, ValidationError):
-        status, detail, errors = _fields_at_fault(error.errors(), allowed_fields(error))
+        found = [{**item, "loc": ("item", *item["loc"])} for item in error.errors()]
+        status, detail, errors, _ = _invalid(found, _names(kind))
     else:
         status, detail, errors, _ = _translate(scope, error)
     return _document(scope, status, detail, errors)
 
 
-def _document(
-    scope: Mapping[str, Any], status: int, detail: str, errors: Sequence[FieldProblem]
-) -> dict[str, Any]:
+def _document(scope: Mapping[str, Any], status: int, detail: str, errors: Sequence[FieldProblem]) -> Document:
     kind, title = _KINDS.get(status, ("other", "The request can not be answered"))
     return {
         "type": f"urn:smarketing:problem:{kind}",
@@ -173,7 +177,7 @@ def _translate(
         case RequestError():
             return error.status, str(error), error.errors, error.headers
         case RequestValidationError():
-            return _invalid(error, _known(scope))
+            return _invalid(error.errors(), _known(scope))
         case HTTPException():
             return error.status_code, _KINDS.get(error.status_code, ("", "No answer"))[1] + ".", (), error.headers or {}
         case UnknownError():
@@ -194,14 +198,14 @@ _LATER = MappingProxyType({"retry-after": "1"})
 
 def _known(scope: Mapping[str, Any]) -> tuple[str, ...]:
     body = getattr(scope.get("route"), "body_field", None)
-    fields = {} if body is None else body.field_info.annotation.model_fields
-    return tuple(field.alias or name for name, field in fields.items())
+    return () if body is None else _names(body.field_info.annotation)
 
 
-def _invalid(
-    error: RequestValidationError, known: Sequence[str]
-) -> tuple[int, str, Sequence[FieldProblem], Mapping[str, str]]:
-    errors = error.errors()
+def _names(kind: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(field.alias or name for name, field in kind.model_fields.items())
+
+
+def _invalid(errors: Sequence[Any], known: Sequence[str]) -> tuple[int, str, Sequence[FieldProblem], Mapping[str, str]]:
     if any(item["type"] == "json_invalid" for item in errors):
         return 400, "The body is not JSON.", (), {}
     found = [

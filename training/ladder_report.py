@@ -75,7 +75,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Gain:
-    """A point of the lift curve: among the best `share` of rows, `precision` are positive, `captured` of all positives."""
+    """A point of the lift curve: of the best `share` of rows, and of all positives what they capture."""
 
     share: float
     lift: Estimate
@@ -223,15 +223,15 @@ class Report:
 
     def document(self) -> dict[str, Any]:
         """Return the report as JSON writes it: docs/report.md describes its layout."""
+        from training.findings import beats_rule
         from training.model_card import card
-        from training.findings import beats_rule, verdict
 
         told = asdict(self)
         found = {
             "layout": LAYOUT,
             "confidence": CONFIDENCE,
             "draws": DRAWS,
-            "verdict": verdict(self),
+            "verdict": self.verdict(),
             "beats_rule": beats_rule(self),
             **told,
             **told.pop("diagnosis"),
@@ -252,6 +252,12 @@ class Report:
             if rung.name == self.best:
                 found |= flat
         return found
+
+    def verdict(self) -> str:
+        """Say which rung is best, why, and how close the others are."""
+        from training.findings import verdict
+
+        return verdict(self)
 
     def text(self) -> str:
         """Return the report as people read it on a screen."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ from training.importance import MOST_CONCEPTS, Explained
 from training.ladder_report import Bin, Report
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 BLUE, INK, PALE = "#1f5fa8", "#333333", "#b8bec6"
@@ -49,7 +49,7 @@ class Picture:
         title = self.figure.get_label()
         # Names of parts of an SVG come from the salt: pictures of one page must not share them.
         with rc_context({"svg.hashsalt": title, "svg.fonttype": "path"}):
-            self.figure.savefig(out, format=form, **options)
+            self.figure.savefig(out, format=form, bbox_inches="tight", pad_inches=0.08, **options)
         return out.getvalue()
 
 
@@ -80,7 +80,7 @@ def report_pictures(report: Report, explained: Explained) -> dict[str, Picture]:
 
 def reliability_picture(parts: Mapping[str, tuple[Bin, ...]]) -> Picture:
     """Return reliability curves: share observed against mean probability with the diagonal, a panel for each part."""
-    figure = _figure("reliability", 3.4 * len(parts) + 0.4, 3.7)
+    figure = _figure("reliability", 3.2 * len(parts) + 0.6, 4.0)
     top = 1.04 * max(max(one.predicted, one.high or one.observed) for bins in parts.values() for one in bins)
     panels = np.atleast_1d(figure.subplots(1, len(parts), sharey=True))
     for axes, (part, bins) in zip(panels, parts.items(), strict=True):
@@ -134,13 +134,6 @@ class _Swarm:
     values: Any
     base: float
 
-    @property
-    def explanation(self) -> Any:
-        from shap import Explanation
-
-        base = np.full(len(self.added), self.base)
-        return Explanation(self.added, base_values=base, data=self.values, feature_names=self.names)
-
 
 def _by_concept(explained: Explained) -> _Swarm:
     names = explained.concepts[:MOST_CONCEPTS]
@@ -157,37 +150,31 @@ def _by_feature(explained: Explained) -> _Swarm:
 
 
 def _beeswarm(name: str, swarm: _Swarm) -> Picture:
-    import shap
-
-    figure, axes = _of_bars(name, swarm)
-    shap.plots.beeswarm(
-        swarm.explanation,
-        max_display=len(swarm.names),
-        order=np.arange(len(swarm.names)),
-        ax=axes,
-        show=False,
-        plot_size=None,
-        s=9,
-        color_bar_label="value, from the lowest to the highest",
-        group_remaining_features=False,
-    )
-    return _labelled(figure, axes, "contribution in calibrated log-odds")
+    options = {
+        "order": np.arange(len(swarm.names)),
+        "plot_size": None,
+        "s": 9,
+        "color_bar_label": "value",
+        "group_remaining_features": False,
+    }
+    return _drawn_by_shap("beeswarm", name, swarm, "contribution in calibrated log-odds", options)
 
 
 def _bar(name: str, swarm: _Swarm) -> Picture:
-    import shap
-
-    figure, axes = _of_bars(name, swarm)
-    shap.plots.bar(swarm.explanation, max_display=len(swarm.names), ax=axes, show=False)
-    return _labelled(figure, axes, "mean |contribution| in calibrated log-odds")
+    return _drawn_by_shap("bar", name, swarm, "mean |contribution| in calibrated log-odds", {})
 
 
-def _of_bars(name: str, swarm: _Swarm) -> tuple[Figure, Axes]:
+def _drawn_by_shap(kind: str, name: str, swarm: _Swarm, label: str, options: Mapping[str, Any]) -> Picture:
     figure = _figure(name, 7.6, 0.34 * len(swarm.names) + 1.1)
-    return figure, figure.subplots()
+    axes = figure.subplots()
+    with warnings.catch_warnings():
+        # shap uses what matplotlib and numpy are about to give up; its version is locked.
+        warnings.simplefilter("ignore")
+        import shap
 
-
-def _labelled(figure: Figure, axes: Axes, label: str) -> Picture:
+        base = np.full(len(swarm.added), swarm.base)
+        explained = shap.Explanation(swarm.added, base_values=base, data=swarm.values, feature_names=swarm.names)
+        getattr(shap.plots, kind)(explained, max_display=len(swarm.names), ax=axes, show=False, **options)
     axes.set_xlabel(label, fontsize=9)
     axes.tick_params(labelsize=9)
     return Picture(figure)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from models.rungs import LIGHTGBM
 from training.dataset import shown
-from training.pictures import reliability_picture
+from training.importance import explain_sample
+from training.pictures import report_pictures
+from training.report_page import report_page
 from training.run_record import RunRecord
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def record_of(trained: Trained, params: Mapping[str, object]) -> RunRecord:
-    """Return the record of a run: its configuration, its data, its measures and its reliability diagram.
+    """Return the record of a run: its configuration, its data, its measures, its report and its pictures.
 
     Parameters
     ----------
@@ -34,6 +36,16 @@ def record_of(trained: Trained, params: Mapping[str, object]) -> RunRecord:
         "catalogue.sha256": declared.digest,
         "catalogue.features": len(declared.features),
     }
+    test, champion, document = trained.dataset.split.test, trained.ladder.champion, report.document()
+    explained = explain_sample(
+        champion.scorer,
+        champion.calibration,
+        trained.X[test],
+        declared.features,
+        trained.dataset.weight[test],
+        report.seed,
+    )
+    pictures = report_pictures(report, explained)
     return RunRecord(
         goal=report.goal,
         params={**config, **data},
@@ -43,9 +55,8 @@ def record_of(trained: Trained, params: Mapping[str, object]) -> RunRecord:
             "smarketing.rung": report.best,
             "smarketing.calibration": report.calibration,
         },
-        documents={"report.json": report.document(), "config.json": config},
-        pictures={
-            "reliability.png": reliability_picture(trained.reliability, f"{report.goal}: {report.best} on the test")
-        },
+        documents={"report.json": document, "config.json": config},
+        pages={"report.html": report_page(document, pictures)},
+        pictures={f"{name}.png": picture.png for name, picture in pictures.items()},
         features=tuple((feature.name, feature.dtype) for feature in declared.features),
     )

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.agreement import Agreement
+from features.catalogue.assemble import points_features
 from features.relations import Tables
 from features.schema import DAY
 from training.calibration_rule import later_slice
@@ -43,6 +44,8 @@ class Trained:
         Rows of the data set that the rungs were fitted on.
     X : ndarray of shape (n, n_features)
         The data set, encoded.
+    currency : str
+        ISO 4217 code of the amounts.
     """
 
     report: Report
@@ -51,6 +54,7 @@ class Trained:
     ladder: Ladder
     fitted: Flags
     X: npt.NDArray[np.float64]
+    currency: str
 
     @property
     def reliability(self) -> tuple[ReliabilityBin, ...]:
@@ -65,6 +69,7 @@ class Trained:
         """Write the bundle of the best rung into a new folder and return its digest."""
         from models.background import fit_background
         from models.bundle import save_bundle
+        from models.value import fit_value
 
         data, champion, rows = self.dataset, self.ladder.champion, self.fitted
         background = fit_background(
@@ -75,6 +80,17 @@ class Trained:
             data.as_of[rows],
             self.encoding,
             data.catalogue.features,
+            weights=data.weight[rows],
+            seed=self.report.seed,
+        )
+        won = rows & (data.label == 1)
+        value = fit_value(
+            self.X[won],
+            data.amount[won],
+            data.account_id[won],
+            self.encoding,
+            data.catalogue.features,
+            currency=self.currency,
             seed=self.report.seed,
         )
         return save_bundle(
@@ -89,6 +105,7 @@ class Trained:
             trained_at=trained_at,
             data_from=int(data.as_of[rows].min()),
             data_until=data.data_until,
+            value=value,
         )
 
 
@@ -135,18 +152,21 @@ def train_on(
         data.account_id[fitted],
         encoding,
         stage=f"{config.goal.kind}_stage",
+        points=points_features(agreement),
         seed=config.seed,
+        weights=data.weight[fitted],
         folds=config.split.folds,
         params=config.lightgbm,
         pin=pin,
     )
     if held is not None:
-        rungs = {name: _recalibrated(rung, X[held], data.label[held]) for name, rung in ladder.rungs.items()}
+        rungs = {name: _recalibrated(rung, X[held], data, held, ladder.outcomes) for name, rung in ladder.rungs.items()}
         ladder = replace(ladder, rungs=rungs)
+    say(f"{ladder.outcomes:,} winning accounts speak: the rung to beat is {ladder.default}")
     say(f"measuring on {data.counts.test:,} snapshots")
     capacity = min(max(round(agreement.capacity * data.test_weeks), 1), data.counts.test)
     report = judge(data, config, ladder, X, fitted, capacity, CROSS_FITTED if held is None else LATER_SLICE)
-    return Trained(report, data, encoding, ladder, fitted, X)
+    return Trained(report, data, encoding, ladder, fitted, X, agreement.reporting_currency)
 
 
 def _calibration_rows(data: Dataset, config: TrainingConfig) -> tuple[Flags, Flags | None]:
@@ -162,7 +182,18 @@ def _calibration_rows(data: Dataset, config: TrainingConfig) -> tuple[Flags, Fla
     return fitted, held
 
 
-def _recalibrated(rung: FittedRung, X: npt.NDArray[np.float64], y: npt.NDArray[np.int8]) -> FittedRung:
-    from models.calibration import fit_platt
+def _recalibrated(
+    rung: FittedRung, X: npt.NDArray[np.float64], data: Dataset, held: Flags, outcomes: int
+) -> FittedRung:
+    from models.ladder import calibrate
 
-    return replace(rung, calibration=fit_platt(rung.scorer.margin(X), y))
+    line = calibrate(
+        rung.name,
+        rung.scorer.margin(X),
+        [scorer.margin(X) for scorer in rung.fit.fold_scorers],
+        data.label[held],
+        data.account_id[held],
+        data.weight[held],
+        outcomes=outcomes,
+    )
+    return replace(rung, calibration=line)

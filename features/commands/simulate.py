@@ -23,13 +23,23 @@ def simulate(
     ] = None,
     months: Annotated[int | None, typer.Option(min=1, help="Length of the history; default: the preset's.")] = None,
     touches: Annotated[float, typer.Option(min=0.0, help="Factor on how often anything is touched.")] = 1.0,
-    preset: Annotated[str, typer.Option(help="Kind of market: demo.")] = "demo",
+    preset: Annotated[str, typer.Option(help="Kind of market: demo, reference.")] = "demo",
+    confounding: Annotated[
+        float | None, typer.Option(help="How much exposure follows hidden intent; default: the preset's.")
+    ] = None,
+    truth_every: Annotated[
+        int, typer.Option(min=0, help="Days between midnights with true probabilities, in the last year; 0 for none.")
+    ] = 0,
+    truth_draws: Annotated[int, typer.Option(min=2, help="Futures lived at each of them.")] = 16,
+    lever_draws: Annotated[
+        int, typer.Option(min=0, help="Histories lived with and without each lever, for its true effect; 0 for none.")
+    ] = 0,
 ) -> None:
     """Simulate a market whose truth is known: the contract's tables, and the truth beside them."""
     end = _today() if until is None else parse_moment(until, "--until")
     from dataclasses import replace
 
-    from features.synthetic import PRESETS, days, write
+    from features.synthetic import PRESETS, Rollouts, work, write
     from features.synthetic import simulate as live
 
     if preset not in PRESETS:
@@ -39,11 +49,16 @@ def simulate(
         )
     market = PRESETS[preset]
     market = replace(
-        market, accounts=accounts or market.accounts, months=months or market.months, touches=market.touches * touches
+        market,
+        accounts=accounts or market.accounts,
+        months=months or market.months,
+        touches=market.touches * touches,
+        confounding=market.confounding if confounding is None else confounding,
     )
     console = Console.of(ctx)
-    with console.progress("Simulating days", days(market)) as advance:
-        simulation = live(market, seed, end, advance=advance)
+    rollouts = Rollouts(tuple(console.agreement().goals.values()), truth_every, truth_draws) if truth_every else None
+    with console.progress("Simulating", work(market, end, rollouts=rollouts, lever_draws=lever_draws)) as advance:
+        simulation = live(market, seed, end, rollouts=rollouts, lever_draws=lever_draws, advance=advance)
     write(simulation, out)
     rows = {name: table.num_rows for name, table in simulation.tables.items()}
     counted = "\n".join(f"{name:15}{count:>10,}" for name, count in rows.items())

@@ -18,16 +18,18 @@ import pyarrow.parquet as pq
 from features.errors import FileError
 from features.schema import DAY
 from features.synthetic.book_rows import book_rows
+from features.synthetic.counterfactual import lever_effects
 from features.synthetic.dynamics import unfold
-from features.synthetic.entities import entities
+from features.synthetic.entities import entities, intent_reports
 from features.synthetic.market import OFFERS, Market
 from features.synthetic.population import populate
 from features.synthetic.presets import PRESETS
+from features.synthetic.rollouts import Rollouts, Seer, squared_distances
 from features.synthetic.sales_rows import sales_rows
 from features.synthetic.touch_rows import gather, touch_rows
 from features.synthetic.truth import truth_tables
 
-__all__ = ["PRESETS", "Market", "Simulation", "days", "simulate", "write"]
+__all__ = ["PRESETS", "Market", "Rollouts", "Simulation", "days", "simulate", "squared_distances", "work", "write"]
 
 _DAYS_A_MONTH = 365.25 / 12
 
@@ -46,7 +48,8 @@ class Simulation:
         Tables of the contract by name: what senders give, `revision`, `known_at` and, for touchpoints, `deleted`. Facts
         are in the order in which they became known. A missing revision (`touch_links`) is for the ledger to number.
     truth : mapping of str to pyarrow.Table
-        What is hidden: `effects`, `steps`, `accounts` and `traces` (`features.synthetic.truth`).
+        What is hidden: `effects`, `steps`, `accounts` and `traces` (`features.synthetic.truth`); where they were asked
+        for, `probabilities` (`features.synthetic.rollouts`) and `lever_effects` (`features.synthetic.counterfactual`).
     """
 
     market: Market
@@ -57,7 +60,13 @@ class Simulation:
 
 
 def simulate(
-    market: Market, seed: int, until: int, *, advance: Callable[[int], None] = lambda days: None
+    market: Market,
+    seed: int,
+    until: int,
+    *,
+    rollouts: Rollouts | None = None,
+    lever_draws: int = 0,
+    advance: Callable[[int], None] = lambda days: None,
 ) -> Simulation:
     """Let a market live and return its books and its truth.
 
@@ -65,31 +74,50 @@ def simulate(
     ----------
     market : Market
     seed : int
-        The same market, seed and `until` give the same rows, to the bit.
+        The same market, seed and `until` give the same rows, to the bit, whatever more truth is asked for.
     until : int
         Exclusive end of the history, in microseconds since the epoch.
+    rollouts : Rollouts, optional
+        The true probabilities to find out: `probabilities` of the truth.
+    lever_draws : int, default=0
+        Histories lived with and without every lever: `lever_effects` of the truth, unless it is 0.
     advance : callable, optional
-        Called after every simulated day with 1, for a progress bar.
+        Called with 1 after every piece of work of `work`, for a progress bar.
 
     Returns
     -------
     Simulation
     """
     start = until // DAY * DAY - days(market) * DAY
-    who, life, rows = np.random.SeedSequence(seed).spawn(3)
+    who, life, rows, told, futures, otherwise = np.random.SeedSequence(seed).spawn(6)
     people = populate(market, start, until, np.random.default_rng(who))
-    history = unfold(market, people, life, advance)
+    seer = None if rollouts is None else Seer(rollouts, futures, start, until, advance)
+    history = unfold(market, people, life, advance, *([] if seer is None else [seer]))
     rng = np.random.default_rng(rows)
     interest = rng.integers(0, len(OFFERS), people.size)
     sales = sales_rows(people, history.passages, interest, rng)
     touches = gather(market, history.touches, sales.touches)
+    reports = [intent_reports(market, people, history.signals, np.random.default_rng(told))] if market.proxy else []
     tables = (
-        entities(people, rng)
+        entities(people, rng, reports)
         | touch_rows(market, people, touches, interest, rng)
         | sales.tables
         | book_rows(market, people, history.touches, rng)
     )
-    return Simulation(market, seed, until, tables, truth_tables(market, people, history.traces))
+    truth = truth_tables(market, people, history.traces)
+    if seer is not None:
+        truth["probabilities"] = seer.table()
+    if lever_draws:
+        truth["lever_effects"] = lever_effects(market, people, otherwise, lever_draws, advance)
+    return Simulation(market, seed, until, tables, truth)
+
+
+def work(market: Market, until: int, *, rollouts: Rollouts | None = None, lever_draws: int = 0) -> int:
+    """Return how often `simulate` calls `advance`: days, midnights with futures, and histories with a lever less."""
+    start = until // DAY * DAY - days(market) * DAY
+    midnights = 0 if rollouts is None else len(rollouts.moments(start, until))
+    levers = sum(process.role == "lever" for process in market.processes)
+    return -((start - until) // DAY) + midnights + lever_draws * (levers + 1)
 
 
 def days(market: Market) -> int:

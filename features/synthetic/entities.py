@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from features.schema import DAY, ROLES
 from features.synthetic.columns import Column, account_ids, contact_ids, entity_table, fact_table, pick
+from features.synthetic.market import Market
 from features.synthetic.population import (
     COUNTRIES,
     INDUSTRIES,
@@ -30,13 +32,17 @@ _ENRICHED_LATE = 0.12
 _REGROUPED = 0.01
 
 
-def entities(people: Population, rng: np.random.Generator) -> dict[str, pa.Table]:
+def entities(
+    people: Population, rng: np.random.Generator, reports: Sequence[Mapping[str, Column]] = ()
+) -> dict[str, pa.Table]:
     """Return the tables `accounts`, `contacts` and `attributes`.
 
     Parameters
     ----------
     people : Population
     rng : numpy.random.Generator
+    reports : sequence of mapping of str to column
+        Further pieces of `attributes`.
 
     Returns
     -------
@@ -61,8 +67,37 @@ def entities(people: Population, rng: np.random.Generator) -> dict[str, pa.Table
     return {
         "accounts": entity_table("accounts", accounts, n),
         "contacts": entity_table("contacts", contacts, m),
-        "attributes": fact_table("attributes", _stated(people, rng) + _personal(people, rng), people.until),
+        "attributes": fact_table("attributes", [*_stated(people, rng), *_personal(people, rng), *reports], people.until),
     }
+
+
+def intent_reports(
+    market: Market, people: Population, signals: dict[str, Ints], rng: np.random.Generator
+) -> dict[str, Column]:
+    """Return what a vendor said about the intent of every account each month: a piece of the table `attributes`.
+
+    Parameters
+    ----------
+    market : Market
+    people : Population
+    signals : dict of str to array
+        As in `features.synthetic.history.COLUMNS`.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    dict of str to column
+        Field `third_party_intent`: mean 50, standard deviation 20, of the correlation `market.proxy` with the intent.
+    """
+    known = people.created[signals["account"]] <= signals["at"]
+    account, at = signals["account"][known], signals["at"][known]
+    spread = np.hypot(market.intent_spread, market.intent_drift)
+    noise = np.sqrt(1 - market.proxy**2) * rng.standard_normal(len(at))
+    shown = np.round(50 + 20 * (market.proxy * signals["intent"][known] / spread + noise), 1)
+    # The vendor's file comes on the second or third of the month.
+    received = at + DAY + (rng.random(len(at)) * DAY).astype(np.int64)
+    value = pa.array(shown).cast(pa.string())
+    return _facts("account", "third_party_intent", account_ids(account), at, value, received) | {"set_by": "vendor"}
 
 
 def company_names(n: int) -> list[str]:

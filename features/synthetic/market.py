@@ -166,6 +166,8 @@ class Market:
         Standard deviation of fit, in log-odds.
     exposure_spread : float, default=0.6
         Standard deviation of the part of an account's log exposure that is unrelated to anything else.
+    proxy : float, default=0.0
+        Correlation of what a vendor tells us every month about intent with the intent of the moment; 0 for no vendor.
     late, duplicated, corrected, retracted : float
         Shares of touches that are known late, sent twice, corrected afterwards, taken back.
     """
@@ -185,6 +187,7 @@ class Market:
     intent_half_life_days: float = 45.0
     fit_spread: float = 0.7
     exposure_spread: float = 0.6
+    proxy: float = 0.0
     late: float = 0.03
     duplicated: float = 0.005
     corrected: float = 0.007

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,6 +23,7 @@ REPS = tuple(f"rep-{number:02d}" for number in range(1, 13))
 _LOSS_REASONS = ("price", "competitor", "no_budget", "no_decision", "timing", "missing_feature")
 _LOSS_SHARE = (0.24, 0.22, 0.16, 0.2, 0.12, 0.06)
 _REFUSALS = ("no_fit", "no_budget", "unreachable", "too_early")
+_AMOUNT_SPREAD = 0.85
 _KIND_FACTOR = (1.0, 0.4, 0.9)
 _HOUR = DAY // 24
 
@@ -67,6 +69,30 @@ def sales_rows(people: Population, passages: dict[str, Ints], interest: Ints, rn
     opened, closed = _pairs(ordered)
     tables["deals"] = _deals(people, ordered, opened, closed, interest, rng)
     return SalesRows(tables=tables, touches=_touches(people, ordered, opened, closed, rng))
+
+
+def expected_amounts(people: Population, account: Ints, kind: Ints) -> npt.NDArray[np.float64]:
+    """Return the mean amount, in euros, of a deal of each of some accounts.
+
+    Parameters
+    ----------
+    people : Population
+    account : int array of shape (n,)
+    kind : int array of shape (n,)
+        Positions in `schema.KINDS`.
+
+    Returns
+    -------
+    array of shape (n,)
+        ``exp(m + s^2 / 2)`` of the log-normal amount. Rounding and later corrections, which cancel out, are left out.
+    """
+    mean: npt.NDArray[np.float64] = np.exp(_log_amount(people, account) + _AMOUNT_SPREAD**2 / 2)
+    return mean * np.take(_KIND_FACTOR, kind)
+
+
+def _log_amount(people: Population, account: Ints) -> npt.NDArray[np.float64]:
+    logs: npt.NDArray[np.float64] = 9.6 + 0.42 * np.log(people.employees[account] / 150 + 0.05)
+    return logs
 
 
 def _stage_changes(people: Population, passages: dict[str, Ints], rng: np.random.Generator) -> pa.Table:
@@ -148,7 +174,7 @@ def _deals(
     people: Population, passages: dict[str, Ints], opened: Ints, closed: Ints, interest: Ints, rng: np.random.Generator
 ) -> pa.Table:
     account, kind = passages["account"][opened], passages["kind"][opened]
-    log_amount = 9.6 + 0.42 * np.log(people.employees[account] / 150 + 0.05) + rng.normal(0, 0.85, len(opened))
+    log_amount = _log_amount(people, account) + rng.normal(0, _AMOUNT_SPREAD, len(opened))
     dollars = people.country[account] == US
     amount = np.exp(log_amount) * np.take(_KIND_FACTOR, kind) / np.where(dollars, USD_RATE, 1.0)
     first = np.maximum(np.round(amount * np.exp(rng.normal(0.05, 0.15, len(opened)))), 100).astype(np.int64) * 100

@@ -36,19 +36,24 @@ def serve(
     sys.meta_path.insert(0, _Absent("pandas", "sklearn"))
     sys.modules.setdefault("scipy.sparse", _SparseLater("scipy.sparse"))
 
+    import secrets
+
     import uvicorn
-    from pydantic import ValidationError
+    from pydantic import SecretStr, ValidationError
 
     from serving.app import check, create_app
     from serving.settings import Settings
 
     console = Console.of(ctx)
+    # Who reads what this terminal says may read the pages; beyond this machine a key is asked for.
+    ticket = secrets.token_urlsafe(18) if host in _LOOPBACK else None
     try:
         settings = Settings(
             store=console.store,
             agreement=console.agreement_path,
             cache=cache or console.cache,
             refresh=refresh,
+            ticket=None if ticket is None else SecretStr(ticket),
         )
     except ValidationError as error:
         # Its name and what is allowed, never its value: it may be the key.
@@ -64,7 +69,10 @@ def serve(
             await super().startup(sockets)
             if self.started:
                 bound = self.servers[0].sockets[0].getsockname()[1]
-                console.say(f"Listening on http://{host}:{bound}, documentation at http://{host}:{bound}/docs")
+                address = f"http://{host}:{bound}"
+                console.say(f"Listening on {address}, documentation at {address}/docs")
+                opened = "/accounts" if ticket is None else f"/sign-in?ticket={ticket} (signed in; once)"
+                console.say(f"Pages for people: {address}{opened}")
 
     server = Announced(
         uvicorn.Config(
@@ -79,6 +87,9 @@ def serve(
             f"The service did not start on {host}:{port}; the reason stands above.",
             hint="name another port with --port; 0 takes a free one.",
         )
+
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class _Absent(MetaPathFinder):

@@ -47,7 +47,7 @@ def standing(scored: Scored, facts: Facts, words: Words) -> View:
             }
             for kind, cycle in sorted(scored.cycles.items())
         ],
-        "remarks": [words.gettext(DEGRADED[code]) for code in scored.degraded if code in DEGRADED],
+        "remarks": [words.named(DEGRADED, code) for code in scored.degraded],
         "why_not": None if scored.eligibility.why_not is None else scored.eligibility.why_not[words.language],
     }
 
@@ -162,7 +162,7 @@ def group(tables: Mapping[str, Any], as_of: int, agreement: Agreement, words: Wo
     }
 
 
-def happened(page: Page, roles: Mapping[str, str], agreement: Agreement, words: Words) -> View:
+def happened(page: Page, agreement: Agreement, words: Words) -> View:
     """Return a page of the timeline as a table, and the cursor of the next."""
     return {
         "rows": [

@@ -67,7 +67,7 @@ def card(sections: list[Mapping[str, Any]], words: Words) -> list[dict[str, Any]
     words : Words
     """
     told = [
-        {"title": words.gettext(SECTIONS[one["section"]]), "lines": [said for line in one["lines"] if (said := _said(line, words))]}
+        {"title": words.named(SECTIONS, one["section"]), "lines": [said for line in one["lines"] if (said := _said(line, words))]}
         for one in sections
         if one["section"] in SECTIONS
     ]
@@ -78,7 +78,7 @@ def _said(line: Mapping[str, Any], words: Words) -> str | None:
     if line["code"] not in _LINES:
         return None
     values = {name: _plain(value, words) for name, value in line["values"].items()}
-    return words.gettext(_LINES[line["code"]]).format(**values)
+    return words.named(_LINES, line["code"]).format(**values)
 
 
 def _plain(value: object, words: Words) -> str:

@@ -65,7 +65,7 @@ def model_page(champion: Champion, words: Words) -> View:
     bundle = champion.bundle
     found: Mapping[str, Any] = bundle.metrics
     return {
-        "rung": _rung(bundle.rung, words),
+        "rung": words.named(RUNGS, bundle.rung),
         "version": champion.version,
         "trained": words.day(bundle.trained_at),
         "data": (words.day(bundle.data_from), words.day(bundle.data_until)),
@@ -82,16 +82,12 @@ def model_page(champion: Champion, words: Words) -> View:
     }
 
 
-def _rung(name: str, words: Words) -> str:
-    return words.gettext(RUNGS[name]) if name in RUNGS else name
-
-
 def _rule(found: Mapping[str, Any] | None, words: Words) -> View | None:
     if found is None or found["answer"] not in _ANSWERS:
         return None
     differences = found.get("difference") or {}
     return {
-        "answer": words.gettext(_ANSWERS[found["answer"]]),
+        "answer": words.named(_ANSWERS, found["answer"]),
         "is_good": found["answer"] == "yes",
         "rows": [{"measure": name, "text": _estimate(one, words, 4)} for name, one in differences.items() if one],
     }
@@ -103,7 +99,7 @@ def _ladder(found: Mapping[str, Any], words: Words) -> View | None:
         return None
     measured = [
         {
-            "label": _rung(rung["name"], words),
+            "label": words.named(RUNGS, rung["name"]),
             "best": rung["name"] == found.get("best"),
             "cells": [_cell(rung["parts"]["use"].get(name), words) for name in _MEASURES],
             "floor": _number(rung["parts"]["use"].get("ece_floor_95"), words),
@@ -126,7 +122,7 @@ def _reliability(found: Mapping[str, Any], words: Words) -> list[View]:
     return [
         {
             "code": part,
-            "part": words.gettext(PARTS[part]),
+            "part": words.named(PARTS, part),
             "chart": charts.reliability(bins, words),
             "rows": [
                 {
@@ -219,7 +215,7 @@ def _weekly(weeks: list[Mapping[str, Any]], words: Words) -> View | None:
 def _slices(found: list[Mapping[str, Any]], words: Words) -> list[View]:
     return [
         {
-            "slice": words.gettext(SLICES.get(one["slice"], one["slice"])),
+            "slice": words.named(SLICES, one["slice"]),
             "value": words.term(str(one["value"])),
             "rows": words.number(one["rows"]),
             "outcomes": words.number(one["outcomes"]),

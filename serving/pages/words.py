@@ -148,25 +148,26 @@ class Words:
 
     def stage(self, stage: str | None) -> str:
         """Name a stage."""
-        return self._named(STAGES, stage)
+        return self.named(STAGES, stage)
 
     def kind(self, kind: str) -> str:
         """Name a kind of business."""
-        return self._named(KINDS, kind)
+        return self.named(KINDS, kind)
 
     def role(self, role: str | None) -> str:
         """Name a role in the buying group."""
-        return self._named(ROLES, role or "unknown")
+        return self.named(ROLES, role or "unknown")
 
     def direction(self, direction: str | None) -> str:
         """Say who acted."""
-        return self._named(DIRECTIONS, direction)
+        return self.named(DIRECTIONS, direction)
 
     def term(self, name: str | None) -> str:
         """Name what has a translation under its own name: a channel, a behaviour; else the name itself."""
         return self.gettext(name) if name else ""
 
-    def _named(self, names: Mapping[str, str], name: str | None) -> str:
+    def named(self, names: Mapping[str, str], name: str | None) -> str:
+        """Translate what `names` has under a name; one of the user's own is shown as it is."""
         if not name:
             return ""
         return self.gettext(names[name]) if name in names else name.replace("_", " ")

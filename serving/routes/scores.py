@@ -1,18 +1,26 @@
-"""``POST /v1/scores``: how likely an account is to reach a goal, and why."""
+"""``POST /v1/scores`` and ``/v1/scores/batch``: how likely accounts are to reach a goal, and why."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
-from pydantic import Field
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field, SkipValidation, ValidationError
 
+from features.errors import RowError, UnknownError
 from serving.answers import ScoreAnswer, render
 from serving.authorisation import requires
 from serving.dependencies import RequestId, TheScores, Tongue
-from serving.problems import declared
+from serving.problems import Problem, declared, problem_of_item
 from serving.routes.replies import reply
 from serving.wire import Moment, Wire
+
+MOST = 200
+"""Questions in one batch: what a CRM hands its triggers at a time."""
+
+Listed = Annotated[
+    Literal["top", "all"], Query(description="top: the ten largest and one row for the rest; all: every one")
+]
 
 
 class ScoreRequest(Wire):
@@ -23,8 +31,31 @@ class ScoreRequest(Wire):
     as_of: Moment | None = Field(default=None, description="The moment asked about, past or future; now unless given")
 
 
+class BatchRequest(Wire):
+    """Several questions at once. Each is judged on its own, so that a bad one does not keep the others out."""
+
+    requests: list[SkipValidation[ScoreRequest]] = Field(
+        min_length=1, max_length=MOST, description=f"Questions, {MOST} at most; each gets its own status"
+    )
+
+
+class BatchResult(Wire):
+    """What became of one question: an answer, or a problem."""
+
+    status: int = Field(description="200, 404 for an unknown account, or 422")
+    answer: ScoreAnswer | None
+    problem: Problem | None
+
+
+class BatchAnswer(Wire):
+    """The results, in the order of the questions."""
+
+    results: list[BatchResult]
+    request_id: str
+
+
 def router() -> APIRouter:
-    """Return the route of scores."""
+    """Return the routes of scores."""
     routes = APIRouter(tags=["scores"])
     routes.add_api_route(
         "/v1/scores",
@@ -40,17 +71,47 @@ def router() -> APIRouter:
         response_model=ScoreAnswer,
         responses=declared(),
     )
+    routes.add_api_route(
+        "/v1/scores/batch",
+        _batch,
+        methods=["POST"],
+        operation_id="scoreAccounts",
+        summary="Score several accounts",
+        description=(
+            "The status is 200 whenever the batch itself could be read; each result has a status of its own, in the "
+            "order of the requests."
+        ),
+        dependencies=[requires("score")],
+        response_model=BatchAnswer,
+        responses=declared(),
+    )
     return routes
 
 
 def _score(
-    body: ScoreRequest,
-    scores: TheScores,
-    language: Tongue,
-    request_id: RequestId,
-    contributions: Annotated[
-        Literal["top", "all"], Query(description="top: the ten largest and one row for the rest; all: every one")
-    ] = "top",
+    body: ScoreRequest, scores: TheScores, language: Tongue, request_id: RequestId, contributions: Listed = "top"
 ) -> Response:
     scored = scores.give(body.account_id, body.goal, body.as_of)
     return reply(render(scored, language, request_id, every=contributions == "all"))
+
+
+def _batch(
+    body: BatchRequest,
+    request: Request,
+    scores: TheScores,
+    language: Tongue,
+    request_id: RequestId,
+    contributions: Listed = "top",
+) -> Response:
+    results: list[dict[str, object]] = []
+    for item in body.requests:
+        answer = problem = None
+        try:
+            asked = ScoreRequest.model_validate(item)
+            scored = scores.give(asked.account_id, asked.goal, asked.as_of)
+            answer = render(scored, language, request_id, every=contributions == "all")
+        except (ValidationError, RowError, UnknownError) as error:
+            problem = problem_of_item(request.scope, error, ScoreRequest)
+        status = 200 if problem is None else problem["status"]
+        results.append({"status": status, "answer": answer, "problem": problem})
+    return reply({"results": results, "requestId": request_id})

@@ -21,6 +21,8 @@ from models.ladder import FittedRung, Ladder, fit_ladder
 ACCOUNTS, ROWS = 150, 900
 STAGES = ("bql", "lead", "mql", "sql")
 FAST = {"learning_rate": 0.2, "min_data_in_leaf": 20, "num_threads": 1}
+POINTS = {"visits_decayed": 12.0, "calls_30d": -3.0}
+RUNGS = ("base_rate", "stage_table", "points", "shrunk", "logistic", "lightgbm")
 
 
 def _feature(name, concept, family, unit, expression):
@@ -89,12 +91,17 @@ def market() -> Market:
     return Market(table, encoding.matrix(table), y, account, random.integers(0, 10**15, ROWS), truth, encoding)
 
 
+def fit(market: Market, y, *, seed=0, **more) -> Ladder:
+    told = {"stage": "new_stage", "points": POINTS, "params": FAST} | more
+    return fit_ladder(market.X, y, market.accounts, market.encoding, seed=seed, **told)
+
+
 @pytest.fixture(scope="session")
 def ladder(market) -> Ladder:
-    return fit_ladder(market.X, market.y, market.accounts, market.encoding, stage="new_stage", seed=3, params=FAST)
+    return fit(market, market.y, seed=3)
 
 
-@pytest.fixture(scope="session", params=["base_rate", "stage_table", "logistic", "lightgbm"])
+@pytest.fixture(scope="session", params=RUNGS)
 def rung(request, ladder) -> FittedRung:
     return ladder.rungs[request.param]
 

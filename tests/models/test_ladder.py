@@ -1,19 +1,21 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from features.errors import NotEnoughDataError, UnknownError
 from models import metrics
 from models.fitting import Sample
-from models.ladder import account_folds, cross_fit, fit_ladder
+from models.ladder import account_folds, cross_fit
 from models.linear import fit_logistic, logistic_pipeline
 from models.rungs import LightgbmRung, ladder_rungs
-from tests.models.conftest import FAST, ROWS
+from tests.models.conftest import FAST, POINTS, ROWS, RUNGS, fit
 
 
 def test_the_rungs_come_from_the_simplest(ladder):
-    assert list(ladder.rungs) == ["base_rate", "stage_table", "logistic", "lightgbm"]
+    assert list(ladder.rungs) == list(RUNGS)
 
 
 def test_the_base_rate_is_calibrated(ladder, market):
@@ -37,29 +39,28 @@ def test_the_logistic_wins_where_the_truth_is_in_its_terms(market):
     visits, country = np.log1p(market.X[:, 2]), market.X[:, 5]
     logit = -2.0 + 1.5 * visits - 1.2 * (country == 1)
     y = (random.random(ROWS) < metrics.sigmoid(logit)).astype(float)
-    fitted = fit_ladder(market.X, y, market.accounts, market.encoding, stage="new_stage", seed=0, params=FAST)
+    fitted = fit(market, y)
     assert fitted.best == "logistic"
     assert fitted.champion is fitted.rungs["logistic"]
-    assert fitted.rungs["lightgbm"].excess == 0
+    assert fitted.rungs[fitted.default].excess == 0
     assert fitted.rungs["base_rate"].excess > 0
 
 
 def test_lightgbm_wins_where_features_interact(market):
     random = np.random.default_rng(0)
     y = (random.random(ROWS) < np.where((market.X[:, 1] > 0) ^ (market.X[:, 2] > 1), 0.9, 0.1)).astype(float)
-    fitted = fit_ladder(market.X, y, market.accounts, market.encoding, stage="new_stage", seed=0, params=FAST)
+    fitted = fit(market, y)
     assert fitted.best == "lightgbm"
-    assert fitted.rungs["logistic"].excess > 2 * fitted.rungs["logistic"].excess_error
+    assert fitted.rungs["lightgbm"].excess < -2 * fitted.rungs["lightgbm"].excess_error
 
 
 def test_a_pinned_rung_is_best_and_an_unknown_one_refused(market):
-    arguments = (market.X, market.y, market.accounts, market.encoding)
-    pinned = fit_ladder(*arguments, stage="new_stage", seed=3, params=FAST, pin="stage_table")
+    pinned = fit(market, market.y, seed=3, pin="stage_table")
     assert pinned.best == "stage_table"
     with pytest.raises(UnknownError, match="Did you mean 'lightgbm'"):
-        fit_ladder(*arguments, stage="new_stage", seed=3, pin="lightgmb")
+        fit(market, market.y, pin="lightgmb")
     with pytest.raises(UnknownError, match="Did you mean 'new_stage'"):
-        fit_ladder(*arguments, stage="nw_stage", seed=3)
+        fit(market, market.y, stage="nw_stage")
 
 
 def test_no_account_is_in_two_folds_and_folds_are_alike(market):
@@ -81,14 +82,14 @@ def test_out_of_fold_contributions_sum_to_out_of_fold_margins(rung, market):
 
 
 def test_boosting_can_overfit_toy_data(market):
-    sample = Sample(market.X, market.y, np.ones(ROWS))
+    sample = Sample(market.X, market.y, np.ones(ROWS), market.accounts)
     eager = {"learning_rate": 0.5, "min_data_in_leaf": 1, "lambda_l2": 0.0, "num_leaves": 63, "num_threads": 1}
     scorer = LightgbmRung(market.encoding, eager).fit(sample, 100, 0)
     assert metrics.auc(market.y, scorer.margin(market.X)) > 0.99
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(market):
-    sample = Sample(market.X, market.y, np.ones(ROWS))
+    sample = Sample(market.X, market.y, np.ones(ROWS), market.accounts)
     rung = LightgbmRung(market.encoding, FAST)
     first, second, other = (rung.fit(sample, 20, seed).files()["model.txt"] for seed in (1, 1, 2))
     assert first == second != other
@@ -96,7 +97,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(market):
 
 def test_the_plain_coefficients_say_what_the_pipeline_says(market):
     weights = np.random.default_rng(0).uniform(0.5, 2, ROWS)
-    sample = Sample(market.X, market.y, weights)
+    sample = Sample(market.X, market.y, weights, market.accounts)
     scorer, pipeline = fit_logistic(sample, market.encoding), logistic_pipeline(sample, market.encoding)
     pipeline.fit(sample.X, sample.y, regression__sample_weight=weights / weights.mean())
     X = np.vstack([market.X, np.full(7, np.nan), [9, -3, 1e6, 0, 0, 9, -1]])
@@ -104,11 +105,11 @@ def test_the_plain_coefficients_say_what_the_pipeline_says(market):
 
 
 def test_weights_count(market):
-    stage_table = ladder_rungs(market.encoding, "new_stage")[1]
+    stage_table = ladder_rungs(market.encoding, "new_stage", POINTS)[1]
     doubled = np.concatenate([np.arange(ROWS), np.arange(0, ROWS, 2)])
     weights = np.where(np.arange(ROWS) % 2 == 0, 2.0, 1.0)
-    repeated = stage_table.fit(Sample(market.X, market.y, np.ones(ROWS)).take(doubled), 0, 0)
-    weighted = stage_table.fit(Sample(market.X, market.y, weights), 0, 0)
+    repeated = stage_table.fit(Sample(market.X, market.y, np.ones(ROWS), market.accounts).take(doubled), 0, 0)
+    weighted = stage_table.fit(Sample(market.X, market.y, weights, market.accounts), 0, 0)
     assert weighted.margin(market.X) == pytest.approx(repeated.margin(market.X))
 
 
@@ -122,20 +123,49 @@ def test_a_stage_not_seen_has_about_the_base_rate(ladder, market):
 def test_columns_without_a_value_do_not_stop_any_rung(market):
     X = market.X.copy()
     X[:, 4] = np.nan
-    fitted = fit_ladder(X, market.y, market.accounts, market.encoding, stage="new_stage", seed=0, params=FAST)
+    fitted = fit(dataclasses.replace(market, X=X), market.y)
     assert all(np.isfinite(rung.logits).all() for rung in fitted.rungs.values())
 
 
 def test_columns_of_one_value_leave_the_base_rate(market):
     X = np.ones_like(market.X)
     X[:, 3] = np.nan
-    scorer = fit_logistic(Sample(X, market.y, np.ones(ROWS)), market.encoding)
+    scorer = fit_logistic(Sample(X, market.y, np.ones(ROWS), market.accounts), market.encoding)
     assert metrics.sigmoid(scorer.margin(X)) == pytest.approx(np.full(ROWS, market.y.mean()))
     assert scorer.name == "logistic"
 
 
-def test_too_few_outcomes_are_said(market):
-    y = np.zeros(ROWS)
-    y[:3] = 1
-    with pytest.raises(NotEnoughDataError, match="at least 5 accounts with a positive outcome"):
-        fit_ladder(market.X, y, market.accounts, market.encoding, stage="new_stage", seed=0)
+def test_no_outcome_is_too_few(market):
+    with pytest.raises(NotEnoughDataError, match="at least 1 accounts with a positive outcome"):
+        fit(market, np.zeros(ROWS))
+
+
+def _with_wins(market, wins):
+    """Return the rows of accounts until so many of them have won, and their labels."""
+    winners = np.unique(market.accounts[market.y > 0])
+    kept = np.flatnonzero(np.isin(market.accounts, [*winners[:wins], *np.setdiff1d(market.accounts, winners)]))
+    y = np.where(np.isin(market.accounts, winners[:wins]), market.y, 0.0)
+    rows = np.union1d(kept, np.flatnonzero(market.accounts % 3 == 0))
+    return dataclasses.replace(market, X=market.X[rows], accounts=market.accounts[rows]), y[rows]
+
+
+@pytest.mark.parametrize("wins", [1, 2, 7])
+def test_a_handful_of_outcomes_gives_the_shrunk_rung(market, wins):
+    few, y = _with_wins(market, wins)
+    fitted = fit(few, y, pin=None)
+    assert (fitted.default, fitted.outcomes) == ("shrunk", wins)
+    assert list(fitted.rungs) == list(RUNGS if wins > 1 else RUNGS[:4])
+    assert all(np.isfinite(rung.logits).all() for rung in fitted.rungs.values())
+    assert (fitted.rungs["shrunk"].calibration.a, fitted.rungs["shrunk"].calibration.b) == (1.0, 0.0)
+
+
+def test_a_single_outcome_can_not_be_held_out(market):
+    few, y = _with_wins(market, 1)
+    assert fit(few, y).best == "shrunk"
+    with pytest.raises(NotEnoughDataError, match="needs at least 2 accounts of either outcome"):
+        fit(few, y, pin="lightgbm")
+
+
+def test_many_outcomes_make_lightgbm_the_rung_to_beat(market, monkeypatch):
+    monkeypatch.setattr("models.ladder.FEW", 50)
+    assert fit(market, market.y).default == "lightgbm"

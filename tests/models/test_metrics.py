@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
@@ -129,3 +130,32 @@ def test_the_summary_names_every_measure(market):
     measures = metrics.summary(market.y, logit, accounts=market.accounts, capacity=50)
     assert set(measures) >= {"auc", "pr_auc", "brier", "brier_skill", "log_loss", "ece", "ece_floor_95", "lift_at_10"}
     assert measures["precision_at_capacity"] > measures["base_rate"] > 0
+
+
+def test_the_calibration_line_agrees_with_scikit_learn(market):
+    logit = 0.7 * np.log(market.truth / (1 - market.truth)) + 0.2
+    w = np.random.default_rng(0).uniform(0.2, 3, len(logit))
+    reference = LogisticRegression(C=np.inf, tol=1e-10).fit(logit[:, None], market.y, sample_weight=w)
+    slope, intercept = metrics.calibration_line(market.y, logit, w)
+    assert (slope, intercept) == pytest.approx((reference.coef_[0, 0], reference.intercept_[0]), rel=1e-4)
+
+
+def test_log_odds_twice_too_extreme_have_half_the_slope(market):
+    logit = np.log(market.truth / (1 - market.truth))
+    slope, intercept = metrics.calibration_line(market.y, logit)
+    assert metrics.calibration_line(market.y, 2 * logit) == pytest.approx((slope / 2, intercept))
+    assert slope == pytest.approx(1, abs=0.2)
+
+
+def test_no_calibration_line_where_log_odds_are_equal_or_separate_the_classes():
+    for y, logit in (([0, 1], [1.0, 1.0]), ([0, 0, 1, 1], [-2.0, -1.0, 1.0, 2.0]), ([1, 1], [0.0, 1.0])):
+        with pytest.raises(NotEnoughDataError):
+            metrics.calibration_line(y, logit)
+    assert "calibration_slope" not in metrics.summary([0, 1, 0, 1], [1.0] * 4)
+
+
+def test_every_row_is_shared_out_among_the_bins_and_every_bin_is_full():
+    random = np.random.default_rng(0)
+    member = metrics.bin_members(random.integers(0, 5, 40), w := random.uniform(0.1, 2, 40))
+    assert member.sum(axis=1) == pytest.approx(np.ones(40))
+    assert w @ member == pytest.approx(np.full(10, w.sum() / 10))

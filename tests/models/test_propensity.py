@@ -51,7 +51,7 @@ def test_a_model_that_can_not_be_read_is_refused(kind, text):
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(BundleError, match="must be one of logistic, lightgbm"):
+    with pytest.raises(BundleError, match="must be one of points, logistic, lightgbm"):
         scorer_from_files({}, "pickle", "x")
 
 

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 
 from features.agreement import Agreement
 from features.catalogue import catalogue
+from features.catalogue.assemble import points_features
 from features.ledger import Ledger
 from features.offline import evaluate
 from features.relations import build
@@ -27,6 +28,8 @@ from models.calibration import Platt, fit_platt
 from models.encoding import Encoding
 from models.ladder import FittedRung, cross_fit
 from models.rungs import ladder_rungs
+from models.uncertainty import fit_band
+from models.value import fit_value
 from serving.app import create_app
 from serving.settings import Settings
 from serving.wire import rfc3339
@@ -143,20 +146,24 @@ def train(store: Path, folder: Path) -> None:
     labels = (draw.random(len(ids)) < 1 / (1 + np.exp(-(busy - np.median(busy)) / 2))).astype(float)
     encoding = Encoding.fit(table, declared.features)
     X = encoding.matrix(table)
-    rung = ladder_rungs(encoding, "new_stage", _FAST)[-1]
+    rung = ladder_rungs(encoding, "new_stage", points_features(agreement), _FAST)[-1]
     fit = cross_fit(rung, X, labels, ids, folds=2, seed=1)
-    fitted = FittedRung(rung.name, fit, fit_platt(fit.margins, labels), 0.5, 0.0, 0.0)
+    line = fit_platt(fit.margins, labels)
+    band = fit_band(line.a, line.b, fit.margins, labels, ids)
+    fitted = FittedRung(rung.name, fit, line, 0.5, 0.0, 0.0)
+    amounts = np.where(labels > 0, 1000.0 * (1 + np.arange(len(ids)) % 7), np.nan)
     background = fit_background(fitted, X, labels, ids, moments, encoding, declared.features)
     for number in (1, 2):
         save_bundle(
             folder / f"bundle-{number}",
             goal="won_90d",
             scorer=fitted.scorer,
-            calibration=Platt(number * fitted.calibration.a, fitted.calibration.b),
+            calibration=Platt(number * line.a, line.b, band=band),
             encoding=encoding,
             background=background,
             catalogue=declared,
             metrics={},
+            value=fit_value(X, amounts, ids, encoding, declared.features, currency="EUR", seed=1),
             trained_at=NOW - 10 * DAY,
             data_from=NOW - 200 * DAY,
             data_until=NOW - 10 * DAY,

@@ -29,7 +29,7 @@ def version(service: Service, account: str = "a-001") -> str | None:
 def test_a_model_is_taken_up_while_the_service_runs(tmp_path: Path, models: Models) -> None:
     with serving(tmp_path) as service:
         fill(service, market(accounts=3))
-        service.get("/readyz", status=503)
+        assert version(service) is None
         models.promote(tmp_path, 1, "1.0")
         wait_for(lambda: version(service) == "1.0")
         assert service.score("a-001")["degraded"] is False
@@ -154,6 +154,7 @@ def test_a_model_of_other_definitions_is_refused(tmp_path: Path, models: Models)
     with serving(tmp_path) as service:
         answer = service.score("a-001")
         assert (answer["degradedReasons"], answer["probability"]) == (["no_model", "catalogue_changed"], None)
+        assert answer["points"] > 0
 
 
 def test_a_start_without_any_registry_is_answered_from_the_cache(tmp_path: Path, models: Models) -> None:

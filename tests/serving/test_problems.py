@@ -44,7 +44,7 @@ BAD = [
     ("POST", "/v1/scores?contributions=some", JSON, b'{"accountId": "a-1"}', 422),
     ("GET", "/v1/accounts/a-1?limit=201", AUTHORISED, b"", 422),
     ("GET", "/v1/accounts/a-1?cursor=%21", AUTHORISED, b"", 422),
-    ("GET", "/readyz", {}, b"", 503),
+    ("POST", "/v1/scores/batch", JSON, b'{"requests": []}', 422),
 ]
 
 

@@ -118,13 +118,38 @@ def test_a_goal_applies_while_any_open_cycle_is_in_its_stages(empty: Service) ->
     assert (answer["applicable"], answer["stage"]) == (True, "deal")
 
 
-def test_without_a_model_the_answer_is_degraded_and_its_numbers_are_null(empty: Service) -> None:
-    empty.post("/v1/touchpoints", {"touchpoints": [touch(1, "a-1", NOW - DAY)]})
-    answer = empty.score("a-1")
+def test_before_any_model_the_points_of_the_agreement_answer(empty: Service) -> None:
+    empty.get("/readyz")
+    rows = [touch(1, "a-1", NOW - 30 * DAY, touchType="demo_request"), touch(2, "a-1", NOW, touchType="meeting")]
+    empty.post("/v1/touchpoints", {"touchpoints": rows, "backfill": True})
+    answer = empty.score("a-1", asOf=rfc3339(NOW))
     ScoreAnswer.model_validate(answer)
     assert (answer["degraded"], answer["degradedReasons"]) == (True, ["no_model"])
     assert (answer["probability"], answer["logit"], answer["calibrated"], answer["model"]) == (None, None, False, None)
-    assert (answer["applicable"], answer["stage"], answer["eventsFolded"]) == (True, "lead", 1)
+    assert (answer["applicable"], answer["stage"], answer["eventsFolded"]) == (True, "lead", 2)
+    assert answer["points"] == pytest.approx(30 / 2 + 20)
+    assert (answer["score"], answer["grade"]) == (round(100 * (1 - 2 ** (-35 / 50))), "D")
+    assert [(reason["code"], reason["percentagePoints"]) for reason in answer["reasons"]["up"]] == [
+        ("meetings", None),
+        ("demo_requests", None),
+    ]
+
+
+def test_without_a_model_and_without_points_nothing_can_answer(tmp_path: Path) -> None:
+    agreement = tmp_path / "smarketing.toml"
+    agreement.write_text("[points]\nhalf_life_days = 30\n", encoding="utf-8")
+    with serving(tmp_path, agreement=agreement) as service:
+        assert "no points" in service.get("/readyz", status=503)["detail"]
+
+
+def test_an_answer_says_how_sure_it_is_and_how_many_outcomes_speak(filled: Service) -> None:
+    answer = filled.score("a-001")
+    assert answer["points"] is None
+    assert answer["model"]["outcomes"] > 0
+    assert answer["interval"][0] < answer["probability"] < answer["interval"][1]
+    value = answer["value"]
+    assert (value["currency"], value["low"] < value["amount"] < value["high"]) == ("EUR", True)
+    assert value["expectedRevenue"] == pytest.approx(answer["probability"] * value["amount"])
 
 
 def test_an_unknown_account_is_not_found(filled: Service) -> None:
