@@ -28,6 +28,8 @@ COMMANDS = MappingProxyType(
         "ingest": "features.commands.ingest:ingest",
         "features": "features.commands.features:features",
         "train": "training.commands.train:train",
+        "tune": "training.commands.tune:tune",
+        "evaluate": "training.commands.evaluate:evaluate",
         "models": "training.commands.models:models",
         "score": "serving.commands.score:score",
         "serve": "serving.commands.serve:serve",

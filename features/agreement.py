@@ -19,7 +19,7 @@ from features.touch_types import TouchType
 DEFAULTS = Path(__file__).resolve().parent.parent / "smarketing.toml"
 """The file that documents every key and is, at the same time, the built-in defaults: code holds no second list."""
 
-RUNGS = ("best", "base_rate", "stage_table", "logistic", "lightgbm")
+RUNGS = ("best", "base_rate", "stage_table", "points", "shrunk", "logistic", "lightgbm")
 """What a goal's `rung` may say: let the evidence choose, or pin one rung of the ladder."""
 
 

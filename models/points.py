@@ -171,7 +171,7 @@ def points_score(agreement: Agreement, declared: Sequence[Feature], values: Sequ
     reasons = []
     for name, points in points_features(agreement).items():
         feature, value = value_of[name]
-        earned = points * float(value or 0.0)
+        earned = points * float(np.nan_to_num(np.float64(value or 0.0)))
         if earned:
             said = {"en": f"{earned:+,.0f} points", "zh": f"{earned:+,.0f} 分"}
             texts = {

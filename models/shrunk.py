@@ -92,6 +92,6 @@ def _mode(columns: Floats, y: Floats, weights: Floats, offset: Floats, precision
             size /= 2
         beta = beta - size * step
         improved, current = current - loss(beta), loss(beta)
-        if improved <= 1e-9 * max(1.0, abs(current)):
+        if improved <= 1e-8 * max(1.0, abs(current)):
             break
     return beta

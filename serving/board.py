@@ -1,7 +1,7 @@
 """The scores of all accounts as of a stated moment: made by a child process, kept in a file, served from memory.
 
-A board is what ``smarketing score --all`` writes. It is made again when another model answers, and after a while when the
-ledger has moved; until the new one is there, the old one is shown, with its moment.
+A board is what ``smarketing score --all`` writes. It is made again when another model answers, and after a while when
+the ledger has moved; until the new one is there, the old one is shown, with its moment.
 """
 
 from __future__ import annotations

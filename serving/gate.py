@@ -32,9 +32,7 @@ class Gate:
         Paths that take a short form, as pages send it, instead of JSON.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, max_bytes: int, max_depth: int, forms: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int, max_depth: int, forms: frozenset[str] = frozenset()) -> None:
         self.app = app
         self.max_bytes = max_bytes
         self.max_depth = max_depth

@@ -8,8 +8,9 @@ from typing import Any
 
 from models.bootstrap import Bootstrap, Estimate
 from models.bundle import Bundle
+from training.dataset import Dataset
 from training.gates import FEWEST_OUTCOMES
-from training.holdout import Holdout
+from training.holdout import outcomes
 from training.registry import Version
 
 MEASURES = ("auc", "pr_auc", "brier", "log_loss", "ece", "calibration_slope", "lift_at_10")
@@ -67,15 +68,19 @@ class Comparison:
         return "\n".join(lines)
 
 
-def compare(first: tuple[Version, Bundle], second: tuple[Version, Bundle], holdout: Holdout) -> Comparison:
+def compare(
+    first: tuple[Version, Bundle], second: tuple[Version, Bundle], holdout: Dataset, *, seed: int = 0
+) -> Comparison:
     """Compare two versions of one goal.
 
     Parameters
     ----------
     first, second : (Version, Bundle)
         A and B.
-    holdout : Holdout
-        Rows that are new to both.
+    holdout : Dataset
+        Snapshots that are new to both.
+    seed : int, default=0
+        Of the draws of accounts.
     """
     (version_a, a), (version_b, b) = first, second
     formed_a, formed_b = ({str(one["name"]): _formed(one) for one in bundle.catalogue} for bundle in (a, b))
@@ -87,13 +92,13 @@ def compare(first: tuple[Version, Bundle], second: tuple[Version, Bundle], holdo
         changed=tuple(sorted(name for name in shared if formed_a[name] != formed_b[name])),
         rows=len(holdout.label),
         accounts=len(set(holdout.account_id.tolist())),
-        outcomes=holdout.outcomes[0],
-        measures=_measured(a, b, holdout) if min(holdout.outcomes) >= FEWEST_OUTCOMES else {},
+        outcomes=outcomes(holdout)[0],
+        measures=_measured(a, b, holdout, seed) if min(outcomes(holdout)) >= FEWEST_OUTCOMES else {},
     )
 
 
-def _measured(a: Bundle, b: Bundle, holdout: Holdout) -> dict[str, tuple[Estimate, Estimate, Estimate]]:
-    draws = Bootstrap.of(holdout.label, holdout.account_id, holdout.weight, seed=holdout.seed)
+def _measured(a: Bundle, b: Bundle, holdout: Dataset, seed: int) -> dict[str, tuple[Estimate, Estimate, Estimate]]:
+    draws = Bootstrap.of(holdout.label, holdout.account_id, holdout.weight, seed=seed)
     one, two = (draws.measure(bundle.logit(bundle.encoding.matrix(holdout.table))) for bundle in (a, b))
     of_a, of_b, difference = one.estimates(), two.estimates(), two.minus(one)
     return {name: (of_a[name], of_b[name], difference[name]) for name in MEASURES if name in difference}

@@ -21,7 +21,8 @@ from models.bundle import Bundle
 from models.drift import bin_edges, chance_index, stability_index
 from models.explain import points_per_logit
 from models.metrics import sigmoid
-from training.holdout import Holdout
+from training.dataset import Dataset
+from training.holdout import outcomes
 from training.verdict import NOT_JUDGED, PASSED, REFUSED, Gate, Verdict
 
 GATES = ("manifest", "hold_out", "calibration", "stability", "slices", "explanations")
@@ -44,7 +45,7 @@ EXACT = 1e-9
 _SAMPLE = 500
 
 
-def judge(candidate: Bundle, champion: Bundle | None, holdout: Holdout) -> Verdict:
+def judge(candidate: Bundle, champion: Bundle | None, holdout: Dataset, *, seed: int = 0) -> Verdict:
     """Put a candidate before every gate.
 
     Parameters
@@ -53,18 +54,20 @@ def judge(candidate: Bundle, champion: Bundle | None, holdout: Holdout) -> Verdi
     champion : Bundle or None
         None for the first version of a goal: the hold-out is then compared with the base rate, and nothing with what
         is not there. The same holds for a champion whose features are no longer what today's catalogue declares.
-    holdout : Holdout
-        Rows new to both.
+    holdout : Dataset
+        Snapshots new to both (`training.holdout`).
+    seed : int, default=0
+        Of the draws of accounts.
     """
     if champion is not None and definitions_that_differ(champion, holdout.catalogue):
         champion = None
     gates = [_manifest(candidate, holdout.catalogue)]
     if gates[0].outcome == REFUSED:
         gates += [Gate(name, NOT_JUDGED, "the features are not those of today's catalogue") for name in GATES[1:]]
-    elif min(holdout.outcomes) < FEWEST_OUTCOMES:
+    elif min(outcomes(holdout)) < FEWEST_OUTCOMES:
         gates += _too_few(candidate, champion, holdout)
     else:
-        compared = _Compared.of(candidate, champion, holdout)
+        compared = _Compared.of(candidate, champion, holdout, seed)
         gates += [_hold_out(compared), _calibration(compared), _stability(compared), _slices(compared)]
         gates.append(_explanations(candidate, compared.X))
     return Verdict(
@@ -73,7 +76,7 @@ def judge(candidate: Bundle, champion: Bundle | None, holdout: Holdout) -> Verdi
         champion="" if champion is None else champion.digest,
         rows=len(holdout.label),
         accounts=len(np.unique(holdout.account_id)),
-        outcomes=holdout.outcomes[0],
+        outcomes=outcomes(holdout)[0],
         since=int(holdout.as_of.min()) if len(holdout.as_of) else None,
         gates=tuple(gates),
     )
@@ -91,7 +94,7 @@ class _Compared:
 
     candidate: Bundle
     champion: Bundle | None
-    holdout: Holdout
+    holdout: Dataset
     X: npt.NDArray[np.float64]
     logit: npt.NDArray[np.float64]
     standard: npt.NDArray[np.float64]
@@ -101,7 +104,7 @@ class _Compared:
     standing: Measured
 
     @classmethod
-    def of(cls, candidate: Bundle, champion: Bundle | None, holdout: Holdout) -> _Compared:
+    def of(cls, candidate: Bundle, champion: Bundle | None, holdout: Dataset, seed: int) -> _Compared:
         X = candidate.encoding.matrix(holdout.table)
         logit = candidate.logit(X)
         if champion is None:
@@ -109,7 +112,7 @@ class _Compared:
             standard = np.full(len(logit), np.log(rate / (1 - rate)))
         else:
             standard = champion.logit(champion.encoding.matrix(holdout.table))
-        draws = Bootstrap.of(holdout.label, holdout.account_id, holdout.weight, seed=holdout.seed)
+        draws = Bootstrap.of(holdout.label, holdout.account_id, holdout.weight, seed=seed)
         measured, standing = draws.measure(logit), draws.measure(standard)
         return cls(candidate, champion, holdout, X, logit, standard, draws, measured, standing)
 
@@ -140,8 +143,8 @@ def _manifest(candidate: Bundle, declared: Catalogue) -> Gate:
     return Gate("manifest", PASSED, found, figures={"features": len(candidate.catalogue), "different": 0})
 
 
-def _too_few(candidate: Bundle, champion: Bundle | None, holdout: Holdout) -> Iterator[Gate]:
-    positive, negative = holdout.outcomes
+def _too_few(candidate: Bundle, champion: Bundle | None, holdout: Dataset) -> Iterator[Gate]:
+    positive, negative = outcomes(holdout)
     found = (
         f"{positive} accounts with the outcome and {negative} without are new to it; {FEWEST_OUTCOMES} of each are"
         " needed to measure."
@@ -256,7 +259,7 @@ def _sum_gap(bundle: Bundle, X: npt.NDArray[np.float64]) -> float:
     return float(max(gaps.max(), np.abs(points - (sigmoid(expected) - sigmoid(base))).max()))
 
 
-def _measurable(holdout: Holdout) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+def _measurable(holdout: Dataset) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
     """Yield the slices with enough outcomes: a value of a category of the account each."""
     for feature in holdout.catalogue.features:
         if feature.dtype != "category":
@@ -268,13 +271,13 @@ def _measurable(holdout: Holdout) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]
                 yield f"{feature.name} = {value}", rows
 
 
-def _can_measure(holdout: Holdout, rows: npt.NDArray[np.bool_]) -> bool:
+def _can_measure(holdout: Dataset, rows: npt.NDArray[np.bool_]) -> bool:
     positive = rows & (holdout.label > 0)
-    outcomes: Sequence[npt.NDArray[np.bool_]] = (positive, rows & ~positive)
-    return min(len(np.unique(holdout.account_id[one])) for one in outcomes) >= FEWEST_OUTCOMES
+    sides: Sequence[npt.NDArray[np.bool_]] = (positive, rows & ~positive)
+    return min(len(np.unique(holdout.account_id[one])) for one in sides) >= FEWEST_OUTCOMES
 
 
-def _latest(holdout: Holdout) -> npt.NDArray[np.int64]:
+def _latest(holdout: Dataset) -> npt.NDArray[np.int64]:
     """Return the row of each account's latest snapshot: what the distribution of training is made of, too."""
     order = np.lexsort((holdout.as_of, holdout.account_id))
     account = holdout.account_id[order]

@@ -1,58 +1,21 @@
-"""Rows that none of some models has learnt from: what a promotion is judged on."""
+"""The snapshots that none of some models has learnt from: what a promotion is judged on."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from features.agreement import Agreement
-from features.catalogue import Catalogue
 from features.relations import Tables
 from models.bundle import Bundle
 from training.config import DataSettings, TrainingConfig
 from training.dataset import Dataset, Say, build_dataset
-from training.splits import Accounts, Flags, Moments
-
-
-@dataclass(frozen=True)
-class Holdout:
-    """Labelled snapshots of n (account, moment) pairs that judge.
-
-    Parameters
-    ----------
-    table : pyarrow.Table of n rows
-        A column per feature of the catalogue.
-    catalogue : Catalogue
-        Today's declarations.
-    label : ndarray of int8, shape (n,)
-    account_id : ndarray of str, shape (n,)
-    as_of : ndarray of int64, shape (n,)
-        UTC microseconds.
-    weight : ndarray of float64, shape (n,)
-    seed : int
-        Of what is sampled from the rows.
-    """
-
-    table: pa.Table
-    catalogue: Catalogue
-    label: npt.NDArray[np.int8]
-    account_id: Accounts
-    as_of: Moments
-    weight: npt.NDArray[np.float64]
-    seed: int
-
-    @property
-    def outcomes(self) -> tuple[int, int]:
-        """Accounts with a positive row, and with a negative one."""
-        positive = self.label > 0
-        return len(np.unique(self.account_id[positive])), len(np.unique(self.account_id[~positive]))
+from training.splits import Flags
 
 
 def judged_since(bundles: Sequence[Bundle]) -> int | None:
@@ -66,17 +29,24 @@ def judged_since(bundles: Sequence[Bundle]) -> int | None:
     return max(told) if len(told) == len(since) else None
 
 
-def holdout_of(data: Dataset, bundles: Sequence[Bundle], seed: int) -> Holdout:
-    """Return the test rows of a data set that are new to every bundle.
+def holdout_of(data: Dataset, bundles: Sequence[Bundle], seed: int) -> Dataset:
+    """Return the test snapshots of a data set that are new to every bundle, and nothing else.
 
-    Where accounts divided the data, a row is new to a bundle only when that was trained on this very data set, which
-    its digest says: other folds would have taught it some of these accounts. Else no row is left.
+    Where accounts divided the data, a snapshot is new to a bundle only when that was trained on this very data set,
+    which its digest says: other folds would have taught it some of these accounts. Else none is left.
+
+    Parameters
+    ----------
+    data : Dataset
+    bundles : sequence of Bundle
+    seed : int
+        That divided the data.
     """
     since = judged_since(bundles)
     if since is not None:
-        return _rows(data, data.split.test & (data.as_of >= since), seed)
-    same = all(_trained_on(bundle.metrics, data, seed) for bundle in bundles)
-    return _rows(data, data.split.test & same, seed)
+        return _only(data, data.split.test & (data.as_of >= since))
+    same = all(one.metrics.get("digest") == data.digest and one.metrics.get("seed") == seed for one in bundles)
+    return _only(data, data.split.test & same)
 
 
 def build_holdout(
@@ -86,7 +56,7 @@ def build_holdout(
     bundles: Sequence[Bundle],
     *,
     say: Say | None = None,
-) -> Holdout:
+) -> Dataset:
     """Label the ledger's snapshots that are new to every bundle, and compute their features.
 
     Parameters
@@ -115,17 +85,23 @@ def build_holdout(
     return holdout_of(build_dataset(tables, agreement, told, say=say), bundles, config.seed)
 
 
-def _trained_on(metrics: Mapping[str, object], data: Dataset, seed: int) -> bool:
-    return metrics.get("digest") == data.digest and metrics.get("seed") == seed
+def outcomes(data: Dataset) -> tuple[int, int]:
+    """Return the number of accounts with a positive snapshot, and with a negative one."""
+    positive = data.label > 0
+    return len(np.unique(data.account_id[positive])), len(np.unique(data.account_id[~positive]))
 
 
-def _rows(data: Dataset, kept: Flags, seed: int) -> Holdout:
-    return Holdout(
-        table=data.table.filter(pa.array(kept)),
-        catalogue=data.catalogue,
-        label=data.label[kept],
-        account_id=data.account_id[kept],
-        as_of=data.as_of[kept],
-        weight=data.weight[kept],
-        seed=seed,
+def _only(data: Dataset, kept: Flags) -> Dataset:
+    rows = np.flatnonzero(kept)
+    return dataclasses.replace(
+        data,
+        table=data.table.take(pa.array(rows)),
+        label=data.label[rows],
+        account_id=data.account_id[rows],
+        as_of=data.as_of[rows],
+        split=data.split.only(data.account_id, rows),
+        counts=dataclasses.replace(data.counts, train=0, test=len(rows)),
+        weight=data.weight[rows],
+        is_event=data.is_event[rows],
+        amount=data.amount[rows],
     )

@@ -152,7 +152,7 @@ def train_on(
         data.account_id[fitted],
         encoding,
         stage=f"{config.goal.kind}_stage",
-        points=points_features(agreement),
+        points={name: points for name, points in points_features(agreement).items() if name in encoding.names},
         seed=config.seed,
         weights=data.weight[fitted],
         folds=config.split.folds,

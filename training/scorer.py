@@ -36,8 +36,8 @@ class BundleScorer(PythonModel):
             booster = lightgbm.Booster(model_str=text, params={"verbosity": -1})
             self._margin = partial(booster.predict, raw_score=True)
         else:
-            self._linear = json.loads(_verified(folder, manifest, "model.json"))
-            self._margin = self._linear_margin
+            self._model = json.loads(_verified(folder, manifest, "model.json"))
+            self._margin = self._points_margin if manifest["kind"] == "points" else self._linear_margin
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
         """Return the calibrated probability of each row of a data frame whose columns are the features."""
@@ -55,16 +55,22 @@ class BundleScorer(PythonModel):
                 encoded[:, column] = frame[name].to_numpy(dtype=float, na_value=np.nan)
         return encoded
 
+    def _points_margin(self, rows: Any) -> Any:
+        column = [row["column"] for row in self._model["table"]]
+        points = np.array([row["points"] for row in self._model["table"]], dtype=float)
+        return np.nan_to_num(rows[:, column]) @ points / self._model["points_per_unit"]
+
     def _linear_margin(self, rows: Any) -> Any:
-        model = self._linear
+        model = self._model
         value = np.array([np.nan if one is None else one for one in model["value"]], dtype=float)
         transform = np.array(model["transform"], dtype=object)
         x = rows[:, np.array(model["column"], dtype=int)]
         missing = np.isnan(x)
         filled = np.where(missing, value, x)
-        logged = (np.sign(filled) * np.log1p(np.abs(filled)) - model["centre"]) / model["scale"]
+        number = np.where(transform == "linear", filled, np.sign(filled) * np.log1p(np.abs(filled)))
+        scaled = (number - model["centre"]) / model["scale"]
         level = (x == value) | (missing & np.isnan(value))
-        terms = np.where(transform == "missing", missing, np.where(transform == "level", level, logged))
+        terms = np.where(transform == "missing", missing, np.where(transform == "level", level, scaled))
         return model["base"] + (terms - model["mean"]) @ np.array(model["coefficient"], dtype=float)
 
 

@@ -139,7 +139,12 @@ def tune(
     train = data.split.train
     table = data.table.filter(train)
     encoding = Encoding.fit(table, data.catalogue.features)
-    sample = Sample(encoding.matrix(table), data.label[train].astype(np.float64), data.weight[train])
+    sample = Sample(
+        encoding.matrix(table),
+        data.label[train].astype(np.float64),
+        data.weight[train],
+        np.unique(data.account_id[train], return_inverse=True)[1],
+    )
     folds, by = _folds(data, config)
     search = _Search(sample, folds[:-1], encoding, config.seed)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -181,10 +186,7 @@ def chained_folds(as_of: npt.NDArray[np.int64], embargo: int, number: int) -> li
     """
     known, last = int(as_of.min()) + embargo, int(as_of.max())
     edges = known + (last + 1 - known) * np.linspace(FIRST_SHARE, 1.0, number + 1)
-    return [
-        (as_of + embargo < begin, (as_of >= begin) & (as_of < end))
-        for begin, end in pairwise(edges)
-    ]
+    return [(as_of + embargo < begin, (as_of >= begin) & (as_of < end)) for begin, end in pairwise(edges)]
 
 
 @dataclass(frozen=True)

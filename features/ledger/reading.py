@@ -120,18 +120,22 @@ def _visible(rows: sa.FromClause) -> sa.Select[Any]:
 
 def _attributes_of_account(rows: sa.FromClause) -> sa.CompoundSelect[Any]:
     own = _visible(rows).where(rows.c.entity == "account", rows.c.id == _ACCOUNT_ID)
-    theirs = _visible(rows).where(rows.c.entity == "contact", rows.c.id.in_(_people()))
+    theirs = _visible(rows).where(rows.c.entity == "contact", rows.c.id.in_(_people(rows is not _ATTRIBUTES)))
     return sa.union_all(own, theirs)
 
 
-def _people() -> sa.CompoundSelect[Any]:
-    """Contacts with a touch linked to the account, or that ever had it as employer: at any time, which does no harm."""
-    return sa.union(
-        sa.select(_LINKS.c.contact_id).where(_LINKS.c.account_id == _ACCOUNT_ID, _LINKS.c.contact_id.is_not(None)),
-        sa.select(_ATTRIBUTES.c.id).where(
-            _ATTRIBUTES.c.entity == "contact", _ATTRIBUTES.c.field == "employer", _ATTRIBUTES.c.value == _ACCOUNT_ID
-        ),
+def _people(of_past: bool) -> sa.CompoundSelect[Any]:
+    """Contacts with a touch linked to the account, or that ever had it as employer."""
+    linked = sa.select(_LINKS.c.contact_id).where(_LINKS.c.account_id == _ACCOUNT_ID, _LINKS.c.contact_id.is_not(None))
+    employed = sa.select(_ATTRIBUTES.c.id).where(
+        _ATTRIBUTES.c.entity == "contact", _ATTRIBUTES.c.field == "employer", _ATTRIBUTES.c.value == _ACCOUNT_ID
     )
+    if of_past:
+        linked, employed = (
+            linked.where(_LINKS.c.ledger_seq <= past.AT),
+            employed.where(_ATTRIBUTES.c.ledger_seq <= past.AT),
+        )
+    return sa.union(linked, employed)
 
 
 _NOW = (account_touches, {name: STORED[name] for name in _FACTS})

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from features.agreement import Agreement
 from features.money import minor_per_unit
 from features.touch_types import TouchType
 from models.explain import Explained, Reason
-from serving.pages import charts
+from models.points import PointsReason
+from serving.pages import account_charts as charts
 from serving.pages.course import Point
 from serving.pages.group import Person, people
 from serving.pages.shares import rounded
@@ -90,7 +91,16 @@ def way(explained: Explained, words: Words) -> View:
     for (label, _), points in zip(listed, shown, strict=True):
         kind = "up" if points >= 0 else "down"
         after = round(at + points, digits)
-        steps.append({"label": label, "points": points, "text": words.points(points, digits), "from": at, "to": after, "kind": kind})
+        steps.append(
+            {
+                "label": label,
+                "points": points,
+                "text": words.points(points, digits),
+                "from": at,
+                "to": after,
+                "kind": kind,
+            }
+        )
         at = after
     ends = [
         {"label": label, "from": 0.0, "to": share, "kind": "end", "text": words.percent(share / 100, digits)}
@@ -104,18 +114,23 @@ def way(explained: Explained, words: Words) -> View:
     }
 
 
-def reasons(grounds: tuple[Reason, ...], words: Words) -> list[View]:
-    """Return reasons as sentences with their points."""
-    return [
-        {"text": one.texts[words.language], "points": words.points(one.percentage_points), "exact": one.percentage_points}
-        for one in grounds
-    ]
+def reasons(grounds: Sequence[Reason] | Sequence[PointsReason], words: Words) -> list[View]:
+    """Return reasons as sentences, each with its percentage points or, without a model, its points."""
+    found = []
+    for one in grounds:
+        exact = one.points if isinstance(one, PointsReason) else one.percentage_points
+        found.append({"text": one.texts[words.language], "points": words.points(exact), "exact": exact})
+    return found
 
 
 def over_time(points: tuple[Point, ...], now: int, words: Words) -> View:
     """Return the score over time as a picture and a table."""
     _ = words.gettext
-    periods = {"seen": _("the model has learnt from what came later"), "past": "", "future": _("if nothing more is heard")}
+    periods = {
+        "seen": _("the model has learnt from what came later"),
+        "past": "",
+        "future": _("if nothing more is heard"),
+    }
     return {
         "chart": charts.over_time(points, now, words),
         "rows": [
@@ -146,7 +161,11 @@ def group(tables: Mapping[str, Any], as_of: int, agreement: Agreement, words: Wo
         for entry in entries
         if entry.place.type == "touchpoint"
     ]
-    stages = [(entry.place.occurred_at, words.stage(entry.what)) for entry in entries if entry.place.type == "stageChange"]
+    stages = [
+        (entry.place.occurred_at, words.stage(entry.what))
+        for entry in reversed(entries)
+        if entry.place.type == "stageChange"
+    ]
     return {
         "people": [
             {
@@ -157,7 +176,7 @@ def group(tables: Mapping[str, Any], as_of: int, agreement: Agreement, words: Wo
             }
             for person in found
         ],
-        "chart": charts.group([_person(person, words) for person in found], touches, stages),
+        "chart": charts.group([_person(person, words) for person in found], touches, stages, words),
         "touches": len(touches),
     }
 

@@ -6,7 +6,7 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
 
@@ -27,14 +27,17 @@ class Asset:
     media_type : str
     mark : str
         Start of the SHA-256 of its content: part of its address.
-    plain, packed : bytes
-        As it is, and compressed by gzip.
+    content : bytes
     """
 
     media_type: str
     mark: str
-    plain: bytes
-    packed: bytes
+    content: bytes
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The content compressed by gzip."""
+        return gzip.compress(self.content, mtime=0)
 
 
 @cache
@@ -45,8 +48,7 @@ def assets() -> Mapping[str, Asset]:
         if path.suffix in _TYPES:
             content = path.read_bytes()
             mark = hashlib.sha256(content).hexdigest()[:12]
-            packed = gzip.compress(content, mtime=0)
-            found[path.relative_to(FOLDER).as_posix()] = Asset(_TYPES[path.suffix], mark, content, packed)
+            found[path.relative_to(FOLDER).as_posix()] = Asset(_TYPES[path.suffix], mark, content)
     return MappingProxyType(found)
 
 

@@ -122,7 +122,7 @@ def listing(table: pa.Table, asked: Query, stages: Sequence[str]) -> Listing:
     keys = pa.table({"key": column, "account_id": found.column("account_id")})
     way = "descending" if asked.descending else "ascending"
     # Without a value comes last either way; equals stand in the order of their ids, so that pages do not overlap.
-    order = pc.sort_indices(keys, sort_keys=[("key", way), ("account_id", "ascending")], null_placement="at_end")
+    order = pc.sort_indices(keys, sort_keys=[("key", way, "at_end"), ("account_id", "ascending", "at_end")])
     pages = max(1, -(-found.num_rows // ROWS))
     page = min(max(asked.page, 1), pages)
     rows = found.take(order.slice((page - 1) * ROWS, ROWS)).to_pylist()

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from serving.champion import Champion
-from serving.pages import charts
+from serving.pages import model_charts as charts
 from serving.pages.card import card
 from serving.pages.words import N_, Words
 
@@ -201,7 +201,7 @@ def _weekly(weeks: list[Mapping[str, Any]], words: Words) -> View | None:
         "chart": charts.weekly(told, words),
         "rows": [
             {
-                "week": words.day(one["from"]),
+                "week": words.day(one["start"]),
                 "rows": words.number(one["rows"]),
                 "observed": words.percent(one["observed"]),
                 "predicted": words.percent(one["predicted"]),

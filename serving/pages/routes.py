@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import parse_qs, urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -64,7 +64,13 @@ class Page(APIRoute):
 def router() -> APIRouter:
     """Return the routes of the pages; the OpenAPI document does not describe them."""
     routes = APIRouter(route_class=Page, include_in_schema=False)
-    for path, handle in {"/": _home, "/accounts": _accounts, "/accounts/{account_id:path}": _account, "/model": _model}.items():
+    shown: dict[str, Callable[..., Response]] = {
+        "/": _home,
+        "/accounts": _accounts,
+        "/accounts/{account_id:path}": _account,
+        "/model": _model,
+    }
+    for path, handle in shown.items():
         routes.add_api_route(path, handle, methods=["GET"], dependencies=[signed_in()])
     routes.add_api_route("/sign-in", _ask, methods=["GET"], dependencies=[public()])
     routes.add_api_route("/sign-in", _sign_in, methods=["POST"], dependencies=[public()])
@@ -124,7 +130,7 @@ def _account(
     asked_of = site.goal(goal)
     scored = site.scores.give(account_id, asked_of.name)
     tables = site.ledger.account_tables(account_id)
-    explained = scored.explained
+    explained, told = scored.explained, scored.explained or scored.points
     weeks = None
     if show == "course" and explained is not None:
         weeks = course(lambda at: site.scores.score(account_id, asked_of.name, at), scored.as_of)
@@ -138,8 +144,8 @@ def _account(
             "explained": explained,
             "standing": account.standing(scored, facts(tables, account_id, scored.as_of), spoken),
             "meaning": None if explained is None else account.meaning(explained, scored, spoken),
-            "up": [] if explained is None else account.reasons(explained.up, spoken),
-            "down": [] if explained is None else account.reasons(explained.down, spoken),
+            "up": account.reasons([] if told is None else told.up, spoken),
+            "down": account.reasons([] if told is None else told.down, spoken),
             "way": None if explained is None else account.way(explained, spoken),
             "course": None if weeks is None else account.over_time(weeks, scored.as_of, spoken),
             "group": account.group(tables, scored.as_of, site.agreement, spoken),
@@ -192,14 +198,16 @@ def _static(request: Request, name: str) -> Response:
     headers = {"cache-control": "public, max-age=31536000, immutable", "vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         return Response(found.packed, 200, headers | {"content-encoding": "gzip"}, found.media_type)
-    return Response(found.plain, 200, headers, found.media_type)
+    return Response(found.content, 200, headers, found.media_type)
 
 
 def _page(request: Request, template: str, values: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
     language = _language(request)
     shared = {
         "here": request.url.path,
-        "languages": {code: f"{request.url.path}?{urlencode({**request.query_params, 'lang': code})}" for code in _LANGUAGES},
+        "languages": {
+            code: f"{request.url.path}?{urlencode({**request.query_params, 'lang': code})}" for code in _LANGUAGES
+        },
         "is_signed_in": getattr(request.state, "session", None) is not None,
     }
     answer = HTMLResponse(render(template, language, shared | dict(values)), status, dict(HEADERS))
@@ -213,8 +221,8 @@ _LANGUAGES = MappingProxyType({"en": "English", "zh": "中文"})
 
 def _language(request: Request) -> Language:
     for asked in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
-        if asked == "zh" or asked == "en":
-            return asked
+        if asked in _LANGUAGES:
+            return cast(Language, asked)
     return preferred(request.headers.get("accept-language", ""))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import replace
 
@@ -11,10 +10,11 @@ import pytest
 
 from features.catalogue import Catalogue
 from models.bundle import Bundle, load_bundle
-from models.calibration import Platt
 from models.drift import chance_index, stability_index
+from tests.training.faulty import FAULTS, Partial, bent, declared
+from training.dataset import Dataset
 from training.gates import FEWEST_OUTCOMES, GATES, judge
-from training.holdout import Holdout, holdout_of, judged_since
+from training.holdout import holdout_of, judged_since
 
 
 @pytest.fixture(scope="module")
@@ -23,34 +23,8 @@ def sound(bundle) -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def holdout(trained, sound) -> Holdout:
+def holdout(trained, sound) -> Dataset:
     return holdout_of(trained.dataset, [sound, sound], 1)
-
-
-def recalibrated(bundle: Bundle, *, slope: float = 1.0, shift: float = 0.0) -> Bundle:
-    line = bundle.calibration
-    return replace(bundle, calibration=Platt(line.a * slope, line.b * slope + shift), digest="1" * 64)
-
-
-def renamed(bundle: Bundle, change) -> Bundle:
-    """Return the bundle with the declaration of its first feature changed."""
-    first, *others = bundle.catalogue
-    return replace(bundle, catalogue=({**first, **change(first)}, *others))
-
-
-class Clumsy:
-    """A scorer whose contributions do not sum to its margins."""
-
-    def __init__(self, scorer) -> None:
-        self.scorer = scorer
-
-    def __getattr__(self, name):
-        return getattr(self.scorer, name)
-
-    def contributions(self, X):
-        added = self.scorer.contributions(X).copy()
-        added[:, 0] += 1e-6
-        return added
 
 
 def gate(verdict, name):
@@ -72,72 +46,52 @@ def test_a_first_version_is_compared_with_the_base_rate(sound, holdout):
 
 
 def test_a_feature_that_is_formed_otherwise_today_is_refused_by_name(sound, holdout):
-    candidate = renamed(sound, lambda one: {"expression": {**one["expression"], "atom": "Other"}})
-    verdict = judge(candidate, sound, holdout)
+    verdict = judge(FAULTS["manifest"](sound), sound, holdout)
     assert verdict.refused == ("manifest",)
     assert str(sound.catalogue[0]["name"]) in gate(verdict, "manifest").found
     assert {one.outcome for one in verdict.gates[1:]} == {"not judged"}
 
 
 def test_a_feature_that_is_only_worded_otherwise_is_not(sound, holdout):
-    candidate = renamed(sound, lambda one: {"meaning": {"en": "other words", "zh": "x"}})
+    candidate = declared(sound, lambda one: {"meaning": {"en": "other words", "zh": "x"}})
     assert gate(judge(candidate, sound, holdout), "manifest").outcome == "passed"
 
 
 def test_a_champion_that_todays_features_can_not_feed_is_not_compared_with(sound, holdout):
-    old = renamed(sound, lambda one: {"dtype": "number"})
+    old = declared(sound, lambda one: {"dtype": "number"})
     assert judge(sound, old, holdout).champion == ""
 
 
 def test_a_candidate_that_is_worse_on_the_hold_out_is_refused(sound, holdout):
-    worse = replace(sound, scorer=shuffled(sound.scorer))
-    assert "hold_out" in judge(worse, sound, holdout).refused
-
-
-def shuffled(scorer):
-    """Return the scorer that confuses two features; its contributions still sum."""
-
-    class Confused:
-        def __getattr__(self, name):
-            return getattr(scorer, name)
-
-        def margin(self, X):
-            return scorer.margin(X[:, [0, 2, 1, 3]])
-
-        def contributions(self, X):
-            return scorer.contributions(X[:, [0, 2, 1, 3]])
-
-    return Confused()
+    assert "hold_out" in judge(FAULTS["hold_out"](sound), sound, holdout).refused
 
 
 @pytest.mark.parametrize("fault", [{"slope": 1.6}, {"slope": 0.5}, {"shift": 1.0}], ids=str)
 def test_a_candidate_whose_probabilities_are_bent_is_refused(sound, holdout, fault):
-    assert "calibration" in judge(recalibrated(sound, **fault), sound, holdout).refused
+    assert "calibration" in judge(bent(sound, **fault), sound, holdout).refused
 
 
 def test_a_miss_in_calibration_does_not_keep_a_worse_champion(sound, holdout):
-    candidate, champion = recalibrated(sound, shift=0.8), recalibrated(sound, shift=1.6)
+    candidate, champion = bent(sound, shift=0.8), bent(sound, shift=1.6)
     assert gate(judge(candidate, champion, holdout), "calibration").outcome == "passed"
 
 
 def test_scores_that_have_moved_since_training_are_refused(sound, holdout):
-    margins = sound.background.margins + 2.0
-    candidate = replace(sound, background=dataclasses.replace(sound.background, margins=margins))
-    verdict = judge(candidate, sound, holdout)
+    verdict = judge(FAULTS["stability"](sound), sound, holdout)
     assert verdict.refused == ("stability",)
     figures = gate(verdict, "stability").figures
     assert figures["since_training"] > figures["since_training_bar"]
 
 
 def test_scores_far_from_the_champions_are_refused_unless_proven_better(sound, holdout):
-    shifted = recalibrated(sound, shift=1.5)
+    shifted = bent(sound, shift=1.5)
     assert "stability" in judge(shifted, sound, holdout).refused
     assert gate(judge(sound, shifted, holdout), "stability").outcome == "passed"
 
 
 def test_a_slice_that_is_worse_is_refused_although_the_whole_is_not(sound, holdout):
     stage = np.array(holdout.table.column("new_stage").to_pylist())
-    champion, candidate = (replace(sound, scorer=Spoilt(sound, *spoilt)) for spoilt in (("lead", 2.0), ("sql", 2.0)))
+    champion, candidate = (replace(sound, scorer=Partial(sound, *spoilt)) for spoilt in (("lead", 2.0), ("sql", 2.0)))
     verdict = judge(candidate, champion, holdout)
     assert "slices" in verdict.refused
     assert "new_stage = sql" in gate(verdict, "slices").found
@@ -145,35 +99,17 @@ def test_a_slice_that_is_worse_is_refused_although_the_whole_is_not(sound, holdo
     assert {"lead", "sql"} <= set(stage.tolist())
 
 
-class Spoilt:
-    """A scorer that adds a constant to the margins of one stage, in its contributions too."""
-
-    def __init__(self, bundle: Bundle, stage: str, by: float) -> None:
-        self.scorer, self.by = bundle.scorer, by
-        self.column = bundle.encoding.column("new_stage")
-        self.code = bundle.encoding.categories["new_stage"].index(stage)
-
-    def __getattr__(self, name):
-        return getattr(self.scorer, name)
-
-    def margin(self, X):
-        return self.scorer.margin(X) + self.by * (X[:, self.column] == self.code)
-
-    def contributions(self, X):
-        added = self.scorer.contributions(X).copy()
-        added[:, self.column] += self.by * (X[:, self.column] == self.code)
-        return added
-
-
 def test_contributions_that_do_not_sum_are_refused(sound, holdout):
-    verdict = judge(replace(sound, scorer=Clumsy(sound.scorer)), sound, holdout)
+    verdict = judge(FAULTS["explanations"](sound), sound, holdout)
     assert verdict.refused == ("explanations",)
 
 
-def few(holdout: Holdout) -> Holdout:
+def few(holdout: Dataset) -> Dataset:
     accounts = np.unique(holdout.account_id[holdout.label > 0])[: FEWEST_OUTCOMES - 1]
     kept = np.flatnonzero(np.isin(holdout.account_id, accounts))
-    parts = {name: getattr(holdout, name)[kept] for name in ("label", "account_id", "as_of", "weight")}
+    parts = {
+        name: getattr(holdout, name)[kept] for name in ("label", "account_id", "as_of", "weight", "is_event", "amount")
+    }
     return replace(holdout, table=holdout.table.take(kept), **parts)
 
 
@@ -196,7 +132,7 @@ def test_accounts_that_other_folds_have_taught_are_no_hold_out(trained, sound):
 
 
 def test_a_verdict_is_json_words_and_a_page_that_asks_for_nothing(sound, holdout):
-    verdict = judge(recalibrated(sound, shift=1.0), sound, holdout)
+    verdict = judge(bent(sound, shift=1.0), sound, holdout)
     assert json.loads(json.dumps(verdict.document()))["passed"] is False
     assert "Next: train on later data" in verdict.text()
     page = verdict.page()

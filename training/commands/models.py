@@ -15,7 +15,7 @@ from training.commands.options import CacheOption, ConfigOption, GoalOption, Set
 if TYPE_CHECKING:
     from models.bundle import Bundle
     from models.bundle_cache import BundleCache
-    from training.holdout import Holdout
+    from training.dataset import Dataset
     from training.registry import Registry, Version
 
 models = typer.Typer(
@@ -159,7 +159,7 @@ class _Told:
 
         return [bring(self.registry, self.cache, version.registered) for version in versions]
 
-    def holdout(self, bundles: Sequence[Bundle]) -> Holdout:
+    def holdout(self, bundles: Sequence[Bundle]) -> Dataset:
         from features.ledger import Ledger
         from training.config import load_config
         from training.holdout import build_holdout
