@@ -33,6 +33,7 @@ COMMANDS = MappingProxyType(
         "models": "training.commands.models:models",
         "score": "serving.commands.score:score",
         "serve": "serving.commands.serve:serve",
+        "doctor": "training.commands.doctor:doctor",
     }
 )
 """Command -> ``module:attribute`` of its function, or of a `typer.Typer` where it has commands of its own."""

@@ -52,14 +52,19 @@ class Estimate:
         return cls(value, float(max(value - _Z * error, lowest)), float(min(value + _Z * error, highest)))
 
     @property
-    def half(self) -> float | None:
+    def bounds(self) -> tuple[float, float]:
+        """The interval; from the value to the value for a figure that has no error of its own."""
+        return (self.value, self.value) if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def half(self) -> float:
         """Half the width of the interval."""
-        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+        return (self.bounds[1] - self.bounds[0]) / 2
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether 0 lies outside the interval."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+        """Whether there is an interval and 0 lies outside."""
+        return self.low is not None and (self.bounds[0] > 0 or self.bounds[1] < 0)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """The ladder: every rung fitted, calibrated and compared out of fold, inside training only.
 
 How many outcomes speak decides where the burden of proof lies. With fewer than `FEW` winning accounts the default is
-the shrunk rung, from then on LightGBM; another rung is best only when its out-of-fold log loss is lower by more than one
-paired standard error. A single winning account can not be held out: then the rungs that need no fold are fitted, and
-the default is best without a comparison.
+the shrunk rung, from then on LightGBM; another rung is best only when its out-of-fold log loss is lower by more than
+one paired standard error. A single winning account can not be held out: then the rungs that need no fold are fitted,
+and the default is best without a comparison.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 The logarithm of the amount is a ridge regression on who the account is and the amounts already known of it. The penalty
 is chosen out of fold from a path that ends in the plain mean, so that few wins give the mean. The expected amount is
 ``exp(mu) * E exp(r)`` over the out-of-fold residuals r (*smearing*), and nine of ten amounts lie in ``exp(mu -+ t s)``
-with s the spread of these residuals and t the 95th percentile of Student's distribution with one degree of freedom fewer
-than there are winning accounts. Residuals beyond that are cut to it before smearing: one amount typed with three zeros
-too many must not move all the others.
+with s the spread of these residuals and t the 95th percentile of Student's distribution with one degree of freedom
+fewer than there are winning accounts. Residuals beyond that are cut to it before smearing: one amount typed with three
+zeros too many must not move all the others.
 
 References
 ----------
@@ -223,5 +223,7 @@ def _out_of_fold(Z: Floats, y: Floats, w: Floats, fold: Any, penalty: float) -> 
 def _ridge(Z: Floats, y: Floats, w: Floats, penalty: float) -> tuple[Floats, float]:
     centre, level = np.average(Z, axis=0, weights=w), float(np.average(y, weights=w))
     D = Z - centre
-    coefficient = np.linalg.solve((D.T * w) @ D + penalty * np.eye(Z.shape[1]), (D.T * w) @ (y - level))
+    coefficient = np.asarray(
+        np.linalg.solve((D.T * w) @ D + penalty * np.eye(Z.shape[1]), (D.T * w) @ (y - level)), dtype=np.float64
+    )
     return coefficient, level - float(centre @ coefficient)

@@ -27,7 +27,7 @@ _LOG = logging.getLogger("smarketing.serving")
 _LOOK_SECONDS = 0.5
 _PATIENCE = 5.0
 _RETRY_SECONDS = 60.0
-_NICE = 10
+_NICE = 5
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from features.agreement import Agreement, Goal
 from features.catalogue import Catalogue
 from features.catalogue.assemble import points_features
-from features.errors import FileError
 from features.offline import evaluate_parts
 from features.relations import Relations, Tables, account_codes, build
 from features.relations.stages import stage_timelines
@@ -25,7 +20,6 @@ from serving.champion import Champion
 from serving.scorebook import POINTS
 from serving.scoring import grade_of
 from serving.standing import eligibility, standings_at
-from serving.wire import rfc3339
 
 SCHEMA = pa.schema(
     [
@@ -57,9 +51,6 @@ SCHEMA = pa.schema(
 )
 """Columns of the table: those of an answer, and of its reasons the strongest each way. `top_up_points` and
 `top_down_points` are percentage points of probability, or of a score by points its points."""
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Beginnings of texts that a spreadsheet takes for formulas."""
 
 _AT_ONCE = 500
 """Accounts whose explanations are Python objects at the same time: each holds hundreds of contributions."""
@@ -116,37 +107,6 @@ def score_all(
         parts.append(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
         advance(len(rows))
     return pa.Table.from_batches(parts, schema=SCHEMA)
-
-
-def write(scores: pa.Table, path: Path) -> None:
-    """Write the scores to a file that appears whole: CSV when its name ends in ``.csv``, else Parquet.
-
-    In CSV, moments are RFC 3339, and a text that a spreadsheet would take for a formula begins with an apostrophe.
-
-    Raises
-    ------
-    FileError
-        When the file can not be written.
-    """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        if path.suffix.lower() == ".csv":
-            with fresh.open("w", encoding="utf-8", newline="") as file:
-                lines = csv.writer(file, lineterminator="\n")
-                lines.writerow(scores.column_names)
-                for row in scores.to_pylist():
-                    row["as_of"] = rfc3339(row["as_of"])
-                    lines.writerow(map(_harmless, row.values()))
-        else:
-            pq.write_table(scores, fresh)
-        fresh.replace(path)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise FileError(f"The file {str(path)!r} can not be written: {error.strerror}.") from error
-
-
-def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _stages(

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from features.agreement import Agreement
 from features.catalogue import Catalogue
-from features.errors import BundleError, FileError, SmarketingError, UnknownError
+from features.errors import BundleError, SmarketingError, UnknownError
 from features.ledger import Ledger
-from features.schema import TABLES
 from models.bundle_cache import BundleCache
 from serving.champion import Champion, Champions
 from serving.scorebook import POINTS
@@ -55,20 +52,6 @@ class Verdict:
             "modelVersion": record["model_version"],
             "difference": self.difference,
         }
-
-
-def read_scores(path: Path) -> pa.Table:
-    """Read a Parquet file of recorded scores.
-
-    Raises
-    ------
-    FileError
-        When it is no such file.
-    """
-    try:
-        return pq.read_table(path).cast(TABLES["scores"].arrow)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise FileError(f"{path} can not be read as Parquet of the table scores: {error}") from error
 
 
 def replay(

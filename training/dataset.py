@@ -124,7 +124,7 @@ def build_dataset(tables: Tables, agreement: Agreement, config: TrainingConfig, 
         weight=asked.weight,
         is_event=asked.is_event,
         amount=outcome.amount,
-        digest=_digest(relations, account, as_of, outcome.label),
+        digest=_digest(relations, account, as_of, outcome.label, asked.split.test),
     )
 
 
@@ -153,7 +153,7 @@ def _first_event(tables: Tables) -> int:
     return int(min(pc.min(column).as_py() for column in occurred))
 
 
-def _digest(relations: Relations, account: Accounts, as_of: Moments, labels: npt.NDArray[np.int8]) -> str:
+def _digest(relations: Relations, *rows: npt.NDArray[np.generic]) -> str:
     sink = hashlib.sha256()
     for name in sorted(relations.tables):
         table = relations.tables[name]
@@ -162,7 +162,7 @@ def _digest(relations: Relations, account: Accounts, as_of: Moments, labels: npt
             sink.update(column.encode())
             for part in _bytes(table[column].combine_chunks()):
                 sink.update(part)
-    for array in (account, as_of, labels):
+    for array in rows:
         sink.update(np.ascontiguousarray(array).tobytes())
     return sink.hexdigest()
 

@@ -119,6 +119,5 @@ def deliver(
     say("asking the gates")
     champion = None if before is None else standing(registry, cache, before)
     known = [bundle] if champion is None else [bundle, champion]
-    seed = trained.report.seed
-    verdict = judge(bundle, champion, holdout_of(trained.dataset, known, seed), seed=seed)
+    verdict = judge(bundle, champion, holdout_of(trained.dataset, known), seed=trained.report.seed)
     return Delivered(trained, registered, verdict, promote(registry, cache, registered, verdict))

@@ -66,7 +66,7 @@ def _reliability(part: Part, logit: _Floats) -> tuple[Bin, ...]:
     p, w = sigmoid(logit[part.rows]), part.drawn.weights
     member = bin_members(p, w)
     return tuple(
-        Bin(float(w @ one), float((w * p) @ one / (w @ one)), rate.value, rate.low, rate.high)
+        Bin(float(w @ one), float((w * p) @ one / (w @ one)), rate.value, *rate.bounds)
         for one, rate in zip(member.T, part.drawn.rates(member), strict=True)
     )
 

@@ -6,6 +6,7 @@ the difference excludes 0.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -17,16 +18,13 @@ _RULE_MEASURES = {"log_loss": "log loss", "brier": "Brier", "auc": "AUC"}
 
 def verdict(report: Report) -> str:
     """Say which rung is best, why, and how close the others are."""
-    said = [f"Best rung: {report.best}{_because(report)}."]
     others = [rung for rung in report.rungs if rung.name != report.best]
-    for where, differences in (
-        ("out of fold inside training", {rung.name: rung.out_of_fold for rung in others}),
-        ("on the test", {rung.name: rung.difference["use"].get("log_loss") for rung in others}),
-    ):
-        told = [_versus(name, one) for name, one in differences.items() if one is not None]
-        if told:
-            said.append(f"Log loss {where}, minus {report.best}'s: {'; '.join(told)}.")
-    return " ".join(said)
+    said = [
+        f"Best rung: {report.best}{_because(report)}.",
+        _compared("Out of fold inside training", {rung.name: rung.out_of_fold for rung in others}),
+        _compared("On the test", {rung.name: rung.difference["use"].get("log_loss") for rung in others}),
+    ]
+    return " ".join(sentence for sentence in said if sentence)
 
 
 def beats_rule(report: Report) -> dict[str, Any] | None:
@@ -53,11 +51,14 @@ def beats_rule(report: Report) -> dict[str, Any] | None:
         "unsure": f"Not sure: no difference between {report.best} and your points can be told",
     }[answer]
     figures = ", ".join(f"{label} {signed(difference[name])}" for name, label in _RULE_MEASURES.items())
+    auc = rule.parts["use"]["auc"]
+    # Rows that all score the same have this AUC whatever is drawn.
+    says_nothing = " Your points are the same for every snapshot here." if auc.bounds == (0.5, 0.5) else ""
     return {
         "rung": RULE,
         "answer": answer,
         "difference": {name: asdict(one) for name, one in difference.items()},
-        "text": f"Does it beat your rule? {opening} ({figures}).",
+        "text": f"Does it beat your rule? {opening} ({figures}).{says_nothing}",
     }
 
 
@@ -90,10 +91,20 @@ def _because(report: Report) -> str:
     )
 
 
-def _versus(name: str, difference: Estimate) -> str:
-    if not difference.excludes_zero:
-        return f"{name} {signed(difference)}, no difference can be told"
-    return f"{name} {signed(difference)}, {'worse' if difference.value > 0 else 'better'}"
+def _compared(where: str, differences: Mapping[str, Estimate | None]) -> str:
+    """Say what the best rung is better and worse than, by the log losses of the others minus its own."""
+    told = {name: one for name, one in differences.items() if one is not None}
+    sides = {
+        "it is better than": {name: one for name, one in told.items() if one.excludes_zero and one.value > 0},
+        "it is worse than": {name: one for name, one in told.items() if one.excludes_zero and one.value < 0},
+        "no difference can be told from": {name: one for name, one in told.items() if not one.excludes_zero},
+    }
+    phrases = [
+        f"{words} {', '.join(f'{name} ({signed(one)})' for name, one in side.items())}"
+        for words, side in sides.items()
+        if side
+    ]
+    return f"{where} (log loss of the other minus its own): {'; '.join(phrases)}." if phrases else ""
 
 
 def _against(rule: RungReport) -> dict[str, Estimate]:

@@ -29,23 +29,17 @@ def judged_since(bundles: Sequence[Bundle]) -> int | None:
     return max(told) if len(told) == len(since) else None
 
 
-def holdout_of(data: Dataset, bundles: Sequence[Bundle], seed: int) -> Dataset:
+def holdout_of(data: Dataset, bundles: Sequence[Bundle]) -> Dataset:
     """Return the test snapshots of a data set that are new to every bundle, and nothing else.
 
     Where accounts divided the data, a snapshot is new to a bundle only when that was trained on this very data set,
-    which its digest says: other folds would have taught it some of these accounts. Else none is left.
-
-    Parameters
-    ----------
-    data : Dataset
-    bundles : sequence of Bundle
-    seed : int
-        That divided the data.
+    divided in this very way, which its digest says: other folds would have taught it some of these accounts. Else none
+    is left.
     """
     since = judged_since(bundles)
     if since is not None:
         return _only(data, data.split.test & (data.as_of >= since))
-    same = all(one.metrics.get("digest") == data.digest and one.metrics.get("seed") == seed for one in bundles)
+    same = all(one.metrics.get("digest") == data.digest for one in bundles)
     return _only(data, data.split.test & same)
 
 
@@ -77,12 +71,12 @@ def build_holdout(
     """
     since = judged_since(bundles)
     if since is None:
-        return holdout_of(build_dataset(tables, agreement, config, say=say), bundles, config.seed)
+        return holdout_of(build_dataset(tables, agreement, config, say=say), bundles)
     day = datetime.fromtimestamp(since // 1_000_000, UTC).astimezone(ZoneInfo(config.snapshots.tz)).date()
     # What would teach is not used here: as little of it as may be is worked out.
     data = DataSettings(max_train=100, max_test=config.data.max_test, min_positives=0)
     told = dataclasses.replace(config, split=dataclasses.replace(config.split, test_from=day), data=data)
-    return holdout_of(build_dataset(tables, agreement, told, say=say), bundles, config.seed)
+    return holdout_of(build_dataset(tables, agreement, told, say=say), bundles)
 
 
 def outcomes(data: Dataset) -> tuple[int, int]:

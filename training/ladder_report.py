@@ -69,8 +69,8 @@ class Bin:
     weight: float
     predicted: float
     observed: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,8 @@ class Report:
             **told.pop("diagnosis"),
             "card": card(self),
         }
-        return _shortened({name: value for name, value in found.items() if name != "diagnosis"})
+        document: dict[str, Any] = _shortened({name: value for name, value in found.items() if name != "diagnosis"})
+        return document
 
     def metrics(self) -> dict[str, float]:
         """Return all measures under a flat name such as ``lightgbm.test.auc``, the champion's also without its name.

@@ -23,7 +23,7 @@ from models.metrics import auc
 from training.dataset import Dataset
 from training.splits import Flags
 
-EXTREME_AUC = 0.8
+EXTREME_AUC = 0.85
 """A column that alone ranks worse than this is not suspicious, however little the others know."""
 
 EXTREME_FACTOR = 2.0
@@ -32,8 +32,11 @@ EXTREME_FACTOR = 2.0
 STRONGEST = 10
 """How many of the strongest other concepts a column is compared with, by their median."""
 
-JUMP = 0.1
-"""How much better on a random split than on the purged one makes a column suspicious."""
+JUMP = 0.2
+"""How much better on a random split than on the purged one makes a column suspicious, ..."""
+
+JUMP_AUC = 0.8
+"""... where the random split ranks at least so well."""
 
 ATTRIBUTE = "attributes."
 """What stands before the name of an attribute that no feature reads."""
@@ -76,9 +79,14 @@ class Column:
         return self.random_auc - self.auc
 
     @property
+    def flags(self) -> tuple[str, ...]:
+        """The rules that flag it, by name."""
+        return ("extreme",) * self.is_extreme + ("jump",) * self.is_jumping
+
+    @property
     def is_suspicious(self) -> bool:
-        """Whether either rule flags it."""
-        return self.is_extreme or self.is_jumping
+        """Whether any rule flags it."""
+        return bool(self.flags)
 
     def document(self) -> dict[str, object]:
         """Return the column as JSON writes it."""
@@ -89,7 +97,7 @@ class Column:
             "random_auc": self.random_auc,
             "jump": self.jump,
             "factor": self.factor,
-            "flags": [name for name, holds in (("extreme", self.is_extreme), ("jump", self.is_jumping)) if holds],
+            "flags": list(self.flags),
             "findings": self.findings(),
         }
 
@@ -97,24 +105,22 @@ class Column:
         """Return what is suspicious, each with its mend."""
         told = []
         if self.is_extreme:
+            mend = (
+                'Give the time it was written in the field map, at = "{column}", or leave it out of the map.'
+                if self.name.startswith(ATTRIBUTE)
+                else "See that what it reads carries the time it became known (known_at), or leave it out."
+            )
             told.append(
                 f"{self.name} alone ranks with an AUC of {self.auc:.3f}, {self.factor:.1f} times the separation of the"
-                f" strongest others. It may have been written after the outcome. {self._mend()}"
+                f" strongest others: it may have been written after the outcome. {mend}"
             )
         if self.is_jumping:
             told.append(
-                f"{self.name} ranks with an AUC of {self.random_auc:.3f} on a random split, {self.jump:.3f} more than on"
-                " the purged one. Its values name single accounts or stretches of time, so it remembers outcomes and"
-                f" foresees none. {self._mend('Put its values into groups, or leave it out.')}"
+                f"{self.name} ranks with an AUC of {self.random_auc:.3f} on a random split, but {self.auc:.3f} on the"
+                " purged one: its values name single accounts or stretches of time, so it remembers outcomes and"
+                " foresees none. Put its values into groups, or leave it out."
             )
         return told
-
-    def _mend(self, otherwise: str = "") -> str:
-        if otherwise:
-            return otherwise
-        if self.name.startswith(ATTRIBUTE):
-            return 'Give the time it was written in the field map, at = "{column}", or leave it out of the map.'
-        return "Check that what it reads carries the time it became known (known_at); else leave it out."
 
 
 def with_raw_attributes(agreement: Agreement, tables: Tables) -> Agreement:
@@ -150,10 +156,12 @@ def judge_columns(data: Dataset, *, seed: int) -> list[Column]:
     *Extreme*: the AUC is at least `EXTREME_AUC`, and the separation, ``sqrt(2) * norm.ppf(AUC)``, at least
     `EXTREME_FACTOR` times the median of the `STRONGEST` other concepts. Honest signals form a continuum, since
     behaviours overlap: something that stands alone far above the best of them was most likely written once the outcome
-    was known. The median keeps one leak from hiding another.
+    was known. The median keeps one leak from hiding another. What reads the account's stage alone is exempt: the goal
+    is asked from it, so that it may well stand alone, and every change of it carries both clocks.
 
-    *Jump*: a random split scores the same test rows better by more than `JUMP`, and the AUC there is at least
-    `EXTREME_AUC`. Neighbouring rows of an account share an outcome: who can tell accounts and weeks apart remembers it.
+    *Jump*: a random split ranks the same test rows better by more than `JUMP`, at `JUMP_AUC` or above. Neighbouring
+    rows of an account share an outcome: a column that tells accounts and weeks apart remembers it. A number that few
+    accounts share, such as their revenue, jumps a little, and may.
     """
     fold = np.random.default_rng(seed).integers(0, _RANDOM_FOLDS, len(data.label))
     measured = [
@@ -193,14 +201,15 @@ def _column(feature: Feature, purged: float, shuffled: float, strength: Mapping[
     others = sorted((value for concept, value in strength.items() if concept != feature.concept), reverse=True)
     reference = float(np.median(others[:STRONGEST])) if others else 0.0
     factor = separation(purged) / reference if reference > 0 else np.inf
+    is_stage = all(atom.of == "stages" for atom in atoms(feature.expression))
     return Column(
         feature.name,
         feature.concept,
         purged,
         shuffled,
         factor,
-        is_extreme=purged >= EXTREME_AUC and factor >= EXTREME_FACTOR,
-        is_jumping=shuffled >= EXTREME_AUC and shuffled - purged > JUMP,
+        is_extreme=purged >= EXTREME_AUC and factor >= EXTREME_FACTOR and not is_stage,
+        is_jumping=shuffled >= JUMP_AUC and shuffled - purged > JUMP,
     )
 
 

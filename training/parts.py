@@ -38,7 +38,7 @@ class Part:
     @property
     def accounts(self) -> int:
         """Accounts that the rows belong to."""
-        return self.drawn.counts.shape[1]
+        return len(self.drawn.counts[0])
 
     @property
     def base_rate(self) -> float:

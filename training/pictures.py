@@ -82,14 +82,11 @@ def report_pictures(report: Report, explained: Explained) -> dict[str, Picture]:
 def reliability_picture(parts: Mapping[str, tuple[Bin, ...]]) -> Picture:
     """Return reliability curves: share observed against mean probability with the diagonal, a panel for each part."""
     figure = _figure("reliability", 3.2 * len(parts) + 0.6, 4.0)
-    top = 1.04 * max(max(one.predicted, one.high or one.observed) for bins in parts.values() for one in bins)
+    top = 1.04 * max(max(one.predicted, one.high) for bins in parts.values() for one in bins)
     panels = np.atleast_1d(figure.subplots(1, len(parts), sharey=True))
     for axes, (part, bins) in zip(panels, parts.items(), strict=True):
         x, y = [one.predicted for one in bins], [one.observed for one in bins]
-        error = [
-            [one.observed - (one.low if one.low is not None else one.observed) for one in bins],
-            [(one.high if one.high is not None else one.observed) - one.observed for one in bins],
-        ]
+        error = [[one.observed - one.low for one in bins], [one.high - one.observed for one in bins]]
         axes.plot([0, top], [0, top], color=PALE, linewidth=1)
         axes.errorbar(x, y, yerr=error, marker="o", markersize=4, color=BLUE, linewidth=1.2, elinewidth=1)
         axes.set(xlim=(0, top), ylim=(0, top), xlabel="mean probability", title=_PARTS[part])
@@ -103,7 +100,7 @@ def _lift(report: Report) -> Picture:
     axes = figure.subplots()
     gains = report.diagnosis.lift
     share = [100 * one.share for one in gains]
-    low, high = ([getattr(one.lift, side) for one in gains] for side in ("low", "high"))
+    low, high = zip(*(one.lift.bounds for one in gains), strict=True)
     axes.axhline(1, color=PALE, linewidth=1)
     axes.fill_between(share, low, high, color=BLUE, alpha=0.15, linewidth=0)
     axes.plot(share, [one.lift.value for one in gains], marker="o", markersize=4, color=BLUE)
@@ -119,7 +116,7 @@ def _weekly(report: Report) -> Picture:
     axes.axhspan(0.9, 1.1, color=PALE, alpha=0.3, linewidth=0)
     axes.axhline(1, color=PALE, linewidth=1)
     value = [slope.value for _, slope in weeks]
-    error = [slope.half or 0.0 for _, slope in weeks]
+    error = [slope.half for _, slope in weeks]
     axes.errorbar(place, value, yerr=error, fmt="o", markersize=5, color=BLUE, elinewidth=1.2, capsize=3)
     axes.set(ylabel="calibration slope", xlim=(-0.6, len(weeks) - 0.4))
     # Every label would overlap its neighbour on a long test.
@@ -197,6 +194,6 @@ def _figure(name: str, width: float, height: float) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained", label=name)
+    figure = Figure(figsize=(width, height), label=name)
     FigureCanvasAgg(figure)
     return figure

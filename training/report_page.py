@@ -114,11 +114,11 @@ def signed(estimate: Estimate, digits: int) -> str:
     >>> signed({"value": 0.01, "low": 0.002, "high": 0.018}, 3)
     '+.010 [+.002, +.018] *'
     """
-    if estimate is None or estimate["value"] is None:
+    if estimate is None:
         return ""
     value, low, high = (estimate[name] for name in ("value", "low", "high"))
-    if low is None or high is None:
-        return _with_sign(value, digits)
+    if value is None or low is None or high is None:
+        return ""
     star = " *" if low > 0 or high < 0 else ""
     return f"{_with_sign(value, digits)} [{_with_sign(low, digits)}, {_with_sign(high, digits)}]{star}"
 

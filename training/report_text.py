@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import textwrap
 
 from features.schema import DAY
 from models.bootstrap import DRAWS
 from training.dataset import shown
+from training.findings import beats_rule
 from training.ladder_report import Estimates, Report
 from training.parts import USE
-from training.findings import beats_rule, verdict
 
 TITLES = {
     USE: "test snapshots, weighted to the declared use",
@@ -53,12 +54,12 @@ def report_text(report: Report) -> str:
     lines += [_table(report, part) for part in report.parts]
     if "unseen" not in report.parts and report.accounts_unseen < report.accounts_test:
         lines.append(f"Accounts never seen in training: {report.accounts_unseen:,}, too few outcomes to measure.\n")
-    lines.append(verdict(report))
+    lines.append(_wrapped(report.verdict()))
     rule = beats_rule(report)
     if rule is not None:
-        lines.append(rule["text"])
+        lines.append(_wrapped(rule["text"]))
     lines += [
-        f"Calibration on {report.calibration}. {_weekly(report)}",
+        _wrapped(f"Calibration on {report.calibration}. {_weekly(report)}"),
         f"{_capacity(report)} ± is half of a 90 % interval ({DRAWS} draws of accounts).",
     ]
     return "\n".join(lines)
@@ -74,6 +75,10 @@ def short(value: float, digits: int) -> str:
     """
     text = f"{value:.{digits}f}"
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _table(report: Report, part: str) -> str:
@@ -99,7 +104,7 @@ def _cell(report: Report, found: Estimates, name: str, digits: int) -> str:
     estimate = found.get(name)
     if estimate is None:
         return ""
-    if name in _WITHOUT_INTERVAL or estimate.half is None:
+    if name in _WITHOUT_INTERVAL or estimate.low is None:
         return short(estimate.value, digits)
     return f"{short(estimate.value, digits)} ±{short(estimate.half, digits)}"
 

@@ -19,9 +19,10 @@ import numpy.typing as npt
 from features.errors import NotEnoughDataError
 from models.bootstrap import Bootstrap, Estimate
 from models.encoding import Encoding
+from models.fitting import Sample
 from models.ladder import account_folds
 from models.metrics import log_loss, log_losses
-from models.rungs import LIGHTGBM, LightgbmRung, Sample
+from models.rungs import LIGHTGBM, LightgbmRung
 from training.config import TrainingConfig
 from training.dataset import Dataset, Say
 from training.splits import Flags
@@ -77,7 +78,7 @@ class Tuned:
     Parameters
     ----------
     params : mapping of str to float
-        The best.
+        The best, with what the run was told besides.
     trials : tuple of Trial
         In the order of their making; the first has the parameters in use.
     folds : str
@@ -146,13 +147,13 @@ def tune(
         np.unique(data.account_id[train], return_inverse=True)[1],
     )
     folds, by = _folds(data, config)
-    search = _Search(sample, folds[:-1], encoding, config.seed)
+    used = {name: {**LIGHTGBM, **config.lightgbm}[name] for name in SPACE}
+    search = _Search(sample, folds[:-1], encoding, config.lightgbm, _space(used), config.seed)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         sampler=optuna.samplers.TPESampler(seed=config.seed, n_startup_trials=8),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4),
     )
-    used = {name: {**LIGHTGBM, **config.lightgbm}[name] for name in SPACE}
     study.enqueue_trial(used)
     study.optimize(
         lambda trial: search.judge(trial, deadline),
@@ -162,7 +163,7 @@ def tune(
     )
     best = study.best_trial
     improvement = search.confirm(folds[-1], data.account_id[train], used, best, study.trials[0])
-    return Tuned(best.params, tuple(_trial(one) for one in study.trials), by, improvement)
+    return Tuned({**config.lightgbm, **best.params}, tuple(_trial(one) for one in study.trials), by, improvement)
 
 
 def chained_folds(as_of: npt.NDArray[np.int64], embargo: int, number: int) -> list[tuple[Flags, Flags]]:
@@ -194,14 +195,17 @@ class _Search:
     sample: Sample
     folds: Sequence[tuple[Flags, Flags]]
     encoding: Encoding
+    told: Mapping[str, float]
+    """What the run was told, of which only what is in the space varies."""
+    space: Mapping[str, tuple[float, float]]
     seed: int
 
     def judge(self, trial: optuna.Trial, deadline: float) -> float:
         """Return the mean log loss of a trial, which is given up when it lags behind, or time is over."""
         import optuna
 
-        params = {name: _suggested(trial, name, *ends) for name, ends in SPACE.items()}
-        rung = LightgbmRung(self.encoding, params)
+        params = {name: _suggested(trial, name, *ends) for name, ends in self.space.items()}
+        rung = self._rung(params)
         losses, sizes = [], []
         for at, fold in enumerate(self.folds):
             teach, judge = (self.sample.take(np.flatnonzero(rows)) for rows in fold)
@@ -226,11 +230,19 @@ class _Search:
         """Return log loss of the best less that of the parameters in use, on a fold no trial was judged on."""
         teach, judge = (self.sample.take(np.flatnonzero(rows)) for rows in fold)
         margins = [
-            LightgbmRung(self.encoding, dict(params)).fit(teach, trial.user_attrs["trees"], self.seed).margin(judge.X)
+            self._rung(params).fit(teach, trial.user_attrs["trees"], self.seed).margin(judge.X)
             for params, trial in ((best.params, best), (used, first))
         ]
         draws = Bootstrap.of(judge.y, account_id[fold[1]], judge.weights, seed=self.seed)
         return draws.mean(log_losses(judge.y, margins[0]) - log_losses(judge.y, margins[1]))
+
+    def _rung(self, params: Mapping[str, float]) -> LightgbmRung:
+        return LightgbmRung(self.encoding, {**self.told, **params})
+
+
+def _space(used: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Return the space, made wide enough for the parameters in use."""
+    return {name: (min(low, used[name]), max(high, used[name])) for name, (low, high) in SPACE.items()}
 
 
 def _folds(data: Dataset, config: TrainingConfig) -> tuple[list[tuple[Flags, Flags]], str]:

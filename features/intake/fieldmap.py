@@ -354,15 +354,16 @@ def _attribute(
     section.close()
     if static and dated is not None:
         raise FieldMapError(f"{section.path}: either it is static or it holds from `at`; not both.")
-    if dated is None and set_by in AFTERWARDS:
+    named = section.path + (f" (column {content['column']!r})" if content["column"] is not None else "")
+    if dated is None and set_by is not None and set_by.casefold() in AFTERWARDS:
         raise FieldMapError(
-            f"{section.path} is written by {set_by}, after the fact, and has no time: a model would learn the outcome"
-            " from it.",
+            f"{named} is written by {set_by}, after the fact, and has no time: a model would learn the outcome from"
+            " it.",
             hint='Give the time it was written, at = "{column}", or leave it out.',
         )
     if dated is None and set_by is None and not static:
         raise FieldMapError(
-            f"{section.path} has neither a time (`at`) nor a writer (`written_by`): it may have been written after the"
+            f"{named} has neither a time (`at`) nor a writer (`written_by`): it may have been written after the"
             " outcome.",
             hint='Say at = "{column}", or written_by = "customer", or static = true if it never changes.',
         )

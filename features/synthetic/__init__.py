@@ -108,7 +108,7 @@ def simulate(
     if seer is not None:
         truth["probabilities"] = seer.table()
     if lever_draws:
-        truth["lever_effects"] = lever_effects(market, people, otherwise, lever_draws, advance)
+        truth["lever_effects"] = lever_effects(market, people, life, otherwise, lever_draws, advance)
     return Simulation(market, seed, until, tables, truth)
 
 

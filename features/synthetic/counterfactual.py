@@ -20,7 +20,12 @@ Floats = npt.NDArray[np.float64]
 
 
 def lever_effects(
-    market: Market, people: Population, seeds: np.random.SeedSequence, draws: int, advance: Callable[[int], None]
+    market: Market,
+    people: Population,
+    lived: np.random.SeedSequence,
+    seeds: np.random.SeedSequence,
+    draws: int,
+    advance: Callable[[int], None],
 ) -> pa.Table:
     """Return what every lever brought over the whole history, directly and by all that it set off.
 
@@ -31,8 +36,10 @@ def lever_effects(
     ----------
     market : Market
     people : Population
+    lived : numpy.random.SeedSequence
+        That of the market's own history, whose campaigns are kept.
     seeds : numpy.random.SeedSequence
-        Campaigns are drawn from it once.
+        Of everything else.
     draws : int
     advance : callable
         Called with 1 after every history that was lived.
@@ -44,11 +51,11 @@ def lever_effects(
         `touches` (its own), `wins` (won cycles of any kind) and `revenue` (expected amounts of these, in euros) that it
         brought, each of the latter two with its standard error, accounts being independent; `draws`.
     """
-    waves = Life(market, people, _again(seeds)).touching.waves
+    waves = Life(market, people, _again(lived)).touching.waves
     levers = [process for process in market.processes if process.role == "lever"]
     brought = {process.name: np.zeros((2, people.size)) for process in levers}
     touches = dict.fromkeys(brought, 0.0)
-    for draw in _again(seeds).spawn(draws):
+    for draw in seeds.spawn(draws):
         won, seen = _lived(market, people, draw, waves)
         advance(1)
         for process in levers:
@@ -83,7 +90,8 @@ def _lived(
     won = seen["to"] == WON
     account, kind = seen["account"][won], seen["kind"][won]
     amount = expected_amounts(people, account, kind)
-    totals = np.stack([np.bincount(account, weights, people.size) for weights in (np.ones(len(account)), amount)])
+    weights = np.ones(len(account)), amount
+    totals = np.stack([np.bincount(account, weight, people.size).astype(np.float64) for weight in weights])
     return totals, touches.columns()["process"]
 
 
@@ -99,9 +107,7 @@ def _without(market: Market, name: str) -> Market:
             )
             for process in market.processes
         ),
-        follow_ups=tuple(
-            replace(rule, chance=0.0) if rule.process == name else rule for rule in market.follow_ups
-        ),
+        follow_ups=tuple(replace(rule, chance=0.0) if rule.process == name else rule for rule in market.follow_ups),
     )
 
 

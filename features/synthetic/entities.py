@@ -67,7 +67,9 @@ def entities(
     return {
         "accounts": entity_table("accounts", accounts, n),
         "contacts": entity_table("contacts", contacts, m),
-        "attributes": fact_table("attributes", [*_stated(people, rng), *_personal(people, rng), *reports], people.until),
+        "attributes": fact_table(
+            "attributes", [*_stated(people, rng), *_personal(people, rng), *reports], people.until
+        ),
     }
 
 

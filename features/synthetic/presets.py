@@ -118,10 +118,10 @@ _STEPS = {
     ("renewal", "deal"): Step("won", -3.8, 0.5, fail=-4.8),
 }
 
-_DEMO = Market(
-    accounts=2_000, months=24, processes=_PROCESSES, follow_ups=_FOLLOW_UPS, steps=MappingProxyType(_STEPS)
-)
+_DEMO = Market(accounts=2_000, months=24, processes=_PROCESSES, follow_ups=_FOLLOW_UPS, steps=MappingProxyType(_STEPS))
 
-PRESETS: Mapping[str, Market] = MappingProxyType({"demo": _DEMO, "reference": replace(_DEMO, accounts=20_000, proxy=0.8)})
+PRESETS: Mapping[str, Market] = MappingProxyType(
+    {"demo": _DEMO, "reference": replace(_DEMO, accounts=20_000, proxy=0.8)}
+)
 """Markets by name. `demo` is a mid-sized vendor of software with mild confounding; `reference` is the same vendor with
 ten times the accounts, and with a vendor of its own who tells it every month what it hears of their intent."""

@@ -99,7 +99,8 @@ class Progress:
     def in_cycle(self, kind: int, day: int) -> npt.NDArray[np.bool_]:
         """Tell whose cycle of a kind is open; a first new cycle is, even before the account has shown itself."""
         first = (kind == NEW) & (self.number[NEW] == 1) & (self._rest_until <= day)
-        return (self.kind == kind) & ((self.stage > LEAD) | (kind == RENEWAL) | first)
+        is_open: npt.NDArray[np.bool_] = (self.kind == kind) & ((self.stage > LEAD) | (kind == RENEWAL) | first)
+        return is_open
 
     def _own(self, index: Floats) -> npt.NDArray[np.float32]:
         health: Floats = np.take_along_axis(self._health, self.kind[None, :].astype(np.int64), axis=0)[0]

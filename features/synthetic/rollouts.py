@@ -22,6 +22,13 @@ _MONDAY = 4
 
 _ALSO_WON = ("renewed", "expanded")
 
+_NOTHING = pa.schema(
+    {
+        "account_id": pa.string(), "as_of": pa.int64(), "goal": pa.string(), "stage": pa.string(),
+        "probability": pa.float64(), "draws": pa.int64(),
+    }
+).empty_table()  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Rollouts:
@@ -89,7 +96,7 @@ class Seer:
     ) -> None:
         self._rollouts, self._seeds, self._advance = rollouts, seeds, advance
         self._moments = frozenset(rollouts.moments(start, until).tolist())
-        self._found: list[dict[str, npt.ArrayLike]] = []
+        self._found: list[pa.Table] = []
 
     def __call__(self, life: Life) -> None:
         """Look into the future of a market that stands at a midnight, if it is one of the asked."""
@@ -101,8 +108,7 @@ class Seer:
             rows = np.flatnonzero(life.progress.in_cycle(kind, life.day) & created)
             hits = self._hits(life, kind, goals, rows)
             stage = life.progress.open_stage(life.touching.noticed, life.day)[rows]
-            for goal, count in zip(goals, hits, strict=True):
-                self._found.append({"account": rows, "at": life.midnight, "goal": goal.name, "stage": stage, "n": count})
+            self._found += [self._rows(life, goal, rows, stage, count) for goal, count in zip(goals, hits, strict=True)]
         self._advance(1)
 
     def table(self) -> pa.Table:
@@ -115,21 +121,22 @@ class Seer:
             itself yet), `probability` (share of the draws in which the open cycle reached the goal) and `draws`. An
             account without a row has no open cycle, so that its probability is 0.
         """
+        return pa.concat_tables([_NOTHING, *self._found]).combine_chunks()
+
+    def _rows(
+        self,
+        life: Life,
+        goal: Goal,
+        rows: npt.NDArray[np.intp],
+        stage: npt.NDArray[np.int8],
+        count: Ints,
+    ) -> pa.Table:
         draws = self._rollouts.draws
-        pieces = [
-            pa.table(
-                {
-                    "account_id": account_ids(found["account"]),
-                    "as_of": pa.repeat(pa.scalar(found["at"], pa.int64()), len(found["n"])),
-                    "goal": pa.repeat(found["goal"], len(found["n"])),
-                    "stage": pick(ENDS, found["stage"]),
-                    "probability": found["n"] / draws,
-                    "draws": pa.repeat(pa.scalar(draws, pa.int64()), len(found["n"])),
-                }
-            )
-            for found in self._found
-        ]
-        return pa.concat_tables(pieces).combine_chunks() if pieces else _NOTHING
+        columns = (
+            account_ids(rows), np.full(len(rows), life.midnight), pa.repeat(goal.name, len(rows)), pick(ENDS, stage),
+            count / draws, np.full(len(rows), draws),
+        )  # fmt: skip
+        return pa.table([pa.array(column) for column in columns], schema=_NOTHING.schema)
 
     def _hits(self, life: Life, kind: int, goals: Sequence[Goal], rows: npt.NDArray[np.intp]) -> list[Ints]:
         hits = [np.zeros(len(rows), dtype=np.int64) for _ in goals]
@@ -146,15 +153,6 @@ class Seer:
                 soon = seen["at"] <= life.midnight + goal.within_days * DAY
                 count[np.unique(seen["account"][same & soon & (seen["to"] >= reach)])] += 1
         return hits
-
-
-_NOTHING = pa.table(
-    {
-        "account_id": pa.array([], pa.string()), "as_of": pa.array([], pa.int64()), "goal": pa.array([], pa.string()),
-        "stage": pa.array([], pa.string()), "probability": pa.array([], pa.float64()),
-        "draws": pa.array([], pa.int64()),
-    }
-)  # fmt: skip
 
 
 def squared_distances(

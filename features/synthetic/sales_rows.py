@@ -86,8 +86,9 @@ def expected_amounts(people: Population, account: Ints, kind: Ints) -> npt.NDArr
     array of shape (n,)
         ``exp(m + s^2 / 2)`` of the log-normal amount. Rounding and later corrections, which cancel out, are left out.
     """
-    mean: npt.NDArray[np.float64] = np.exp(_log_amount(people, account) + _AMOUNT_SPREAD**2 / 2)
-    return mean * np.take(_KIND_FACTOR, kind)
+    log_mean = _log_amount(people, account) + _AMOUNT_SPREAD**2 / 2
+    mean: npt.NDArray[np.float64] = np.exp(log_mean) * np.take(_KIND_FACTOR, kind)
+    return mean
 
 
 def _log_amount(people: Population, account: Ints) -> npt.NDArray[np.float64]:

@@ -119,7 +119,7 @@ class Touching:
             self._record(day, log, intent, state, *columns)
 
     def branch(self, rows: npt.NDArray[np.intp], seeds: np.random.SeedSequence) -> Touching:
-        """Return the touches of some accounts as they stand, to go on by other random numbers and the same campaigns."""
+        """Return some accounts as they stand, to go on by other random numbers and the same campaigns."""
         twin = Touching(self._market, self._people.only(rows), seeds, self.waves)
         twin.adstock, twin.noticed = self.adstock[:, rows], self.noticed[rows]
         place = np.full(self._people.size, -1)

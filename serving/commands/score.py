@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -12,12 +13,15 @@ from features.commands.moments import parse_moment
 from features.console import Console, ExitCode
 
 if TYPE_CHECKING:
-    from features.agreement import Agreement
+    from features.agreement import Agreement, Goal
     from features.catalogue import Catalogue
     from features.ledger import Ledger
     from models.bundle_cache import BundleCache
+    from serving.champion import Champions
 
 _EVERY = "all"
+_SHOWN = 10
+"""Differences of a replay said in words; with --json all are in the result."""
 
 
 def score(
@@ -50,106 +54,99 @@ def score(
     from models.bundle_cache import BundleCache
 
     agreement = console.agreement()
-    declared = catalogue(agreement)
     bundles = BundleCache(cache or console.cache)
     with Ledger.open(console.store, must_exist=True) as ledger:
+        desk = _Desk(console, ledger, agreement, catalogue(agreement), bundles)
         if account is not None:
-            code = _one(console, ledger, agreement, declared, bundles, account, goal, moment)
+            code = _one(desk, account, agreement.goal(goal), moment)
         elif out is not None:
-            code = _all(console, ledger, agreement, declared, bundles, out, goal, moment)
+            code = _all(desk, out, agreement.goal(goal), moment)
         else:
-            code = _replay(console, ledger, agreement, declared, bundles, str(replay))
+            code = _replay(desk, str(replay))
     if code is not ExitCode.OK:
         raise typer.Exit(code)
 
 
-def _one(
-    console: Console,
-    ledger: Ledger,
-    agreement: Agreement,
-    declared: Catalogue,
-    bundles: BundleCache,
-    account: str,
-    goal: str | None,
-    moment: int | None,
-) -> ExitCode:
+@dataclass(frozen=True)
+class _Desk:
+    """What it takes to give a score, and where to say it."""
+
+    console: Console
+    ledger: Ledger
+    agreement: Agreement
+    declared: Catalogue
+    bundles: BundleCache
+
+    def champions(self) -> Champions:
+        """Return the models that answer now."""
+        from serving.champion import Champions
+
+        champions = Champions(self.bundles, self.agreement, self.declared)
+        champions.refresh()
+        return champions
+
+
+def _one(desk: _Desk, account: str, goal: Goal, moment: int | None) -> ExitCode:
     import secrets
 
     from features.ledger import now_micros
     from serving.answers import render
-    from serving.champion import Champions
     from serving.scorebook import Scorebook
     from serving.scoring import Scoring
     from serving.service import ScoreService
 
-    champions = Champions(bundles, agreement, declared)
-    champions.refresh()
-    with Scorebook(ledger, now_micros) as book:
-        service = ScoreService(ledger, Scoring(agreement, declared), champions, book, now_micros, capacity=1)
-        scored = service.give(account, agreement.goal(goal).name, moment)
+    scoring = Scoring(desk.agreement, desk.declared)
+    with Scorebook(desk.ledger, now_micros) as book:
+        service = ScoreService(desk.ledger, scoring, desk.champions(), book, now_micros, capacity=1)
+        scored = service.give(account, goal.name, moment)
     answer = render(scored, "en", f"req_{secrets.token_hex(8)}")
-    console.emit(answer, json.dumps(answer, ensure_ascii=False, indent=2))
+    desk.console.emit(answer, json.dumps(answer, ensure_ascii=False, indent=2))
     return ExitCode.DEGRADED if scored.degraded else ExitCode.OK
 
 
-def _all(
-    console: Console,
-    ledger: Ledger,
-    agreement: Agreement,
-    declared: Catalogue,
-    bundles: BundleCache,
-    out: Path,
-    goal_name: str | None,
-    moment: int | None,
-) -> ExitCode:
+def _all(desk: _Desk, out: Path, goal: Goal, moment: int | None) -> ExitCode:
     from features.ledger import now_micros
-    from serving.bulk import score_all, write
-    from serving.champion import Champions
+    from serving.bulk import score_all
+    from serving.score_file import write_scores
     from serving.wire import rfc3339
 
-    goal = agreement.goal(goal_name)
-    champions = Champions(bundles, agreement, declared)
-    champions.refresh()
+    champions = desk.champions()
     champion = champions.of(goal.name)
-    head = ledger.head()
+    head = desk.ledger.head()
     as_of = max(now_micros(), head.known_at) if moment is None else moment
-    tables = ledger.tables(at=head.ledger_seq)
-    with console.progress("Scoring accounts") as advance:
+    tables = desk.ledger.tables(at=head.ledger_seq)
+    with desk.console.progress("Scoring accounts") as advance:
         found = score_all(
-            tables, agreement, declared, champion, goal, as_of, ledger_seq=head.ledger_seq, advance=advance
+            tables, desk.agreement, desk.declared, champion, goal, as_of, ledger_seq=head.ledger_seq, advance=advance
         )
-    write(found, out)
+    write_scores(found, out)
     version = None if champion is None else champion.version
     said = {"goal": goal.name, "asOf": rfc3339(as_of), "accounts": found.num_rows, "modelVersion": version}
     by = "points: there is no model yet" if version is None else f"model {version}"
     words = f"{found.num_rows} accounts scored for {goal.name} as of {said['asOf']} by {by}; they are in {out}."
-    console.emit({**said, "ledgerSeq": head.ledger_seq, "out": str(out)}, words)
+    desk.console.emit({**said, "ledgerSeq": head.ledger_seq, "out": str(out)}, words)
     return ExitCode.DEGRADED if champion is None or champions.degraded(goal.name) else ExitCode.OK
 
 
-def _replay(
-    console: Console,
-    ledger: Ledger,
-    agreement: Agreement,
-    declared: Catalogue,
-    bundles: BundleCache,
-    which: str,
-) -> ExitCode:
-    from serving.replay import Verdict, read_scores, replay
+def _replay(desk: _Desk, which: str) -> ExitCode:
+    from serving.replay import replay
+    from serving.score_file import read_scores
 
-    records = ledger.export("scores") if which == _EVERY else read_scores(Path(which))
-    found: list[Verdict] = []
-    with console.progress("Replaying scores", records.num_rows) as advance:
-        for verdict in replay(records, ledger, agreement, declared, bundles):
-            found.append(verdict)
+    records = desk.ledger.export("scores") if which == _EVERY else read_scores(Path(which))
+    different = []
+    with desk.console.progress("Replaying scores", records.num_rows) as advance:
+        for verdict in replay(records, desk.ledger, desk.agreement, desk.declared, desk.bundles):
+            if not verdict.is_equal:
+                different.append(verdict.document())
             advance(1)
-    equal = sum(verdict.is_equal for verdict in found)
-    wrong = [verdict.document() for verdict in found if not verdict.is_equal]
-    for one in wrong[:10]:
-        console.say(f"{one['accountId']} {one['goal']} {one['asOf']}: {one['difference']}")
-    said = {"replayed": len(found), "equal": equal, "different": len(wrong), "differences": wrong}
-    console.emit(said, f"{len(found)} scores replayed: {equal} equal to the last bit, {len(wrong)} different.")
-    return ExitCode.FAILURE if wrong else ExitCode.OK
+    for one in different[:_SHOWN]:
+        desk.console.say(f"{one['accountId']} {one['goal']} {one['asOf']}: {one['difference']}")
+    total, equal = records.num_rows, records.num_rows - len(different)
+    desk.console.emit(
+        {"replayed": total, "equal": equal, "different": len(different), "differences": different},
+        f"{total} scores given again: {equal} equal to the last bit, {len(different)} different.",
+    )
+    return ExitCode.FAILURE if different else ExitCode.OK
 
 
 def _misused(message: str, option: str) -> NoReturn:

@@ -115,12 +115,17 @@ def way(explained: Explained, words: Words) -> View:
 
 
 def reasons(grounds: Sequence[Reason] | Sequence[PointsReason], words: Words) -> list[View]:
-    """Return reasons as sentences, each with its percentage points or, without a model, its points."""
-    found = []
-    for one in grounds:
-        exact = one.points if isinstance(one, PointsReason) else one.percentage_points
-        found.append({"text": one.texts[words.language], "points": words.points(exact), "exact": exact})
-    return found
+    """Return reasons as sentences, each with its percentage points; the words of a score by points tell its own."""
+    return [
+        {"text": one.texts[words.language], "exact": None, "points": ""}
+        if isinstance(one, PointsReason)
+        else {
+            "text": one.texts[words.language],
+            "exact": one.percentage_points,
+            "points": words.points(one.percentage_points),
+        }
+        for one in grounds
+    ]
 
 
 def over_time(points: tuple[Point, ...], now: int, words: Words) -> View:

@@ -69,8 +69,9 @@ def over_time(points: Sequence[Point], now: int, words: Words) -> Option:
         if any(one["value"][1] is not None for one in data):
             series.append(
                 {
-                    "type": "line", "name": name, "data": data, "symbol": "circle", "symbolSize": 6, "itemStyle": {"color": color},
-                    "lineStyle": {"color": color, "type": line, "width": 2}, "animation": False,
+                    "type": "line", "name": name, "data": data, "symbol": "circle", "symbolSize": 6,
+                    "itemStyle": {"color": color},
+                    "lineStyle": {"color": color, "type": line, "width": 2},
                 }
             )  # fmt: skip
     if series:
@@ -107,7 +108,7 @@ def group(
         channels.setdefault(name, []).append(touch)
     series = [
         {
-            "type": "scatter", "name": channel, "symbolSize": 11, "animation": False,
+            "type": "scatter", "name": channel, "symbolSize": 11,
             "itemStyle": {"color": color, "opacity": 0.85},
             "data": [
                 {"value": [touch["at"] / 1000, touch["row"]], "name": touch["name"], "itemStyle": _hollow(touch, color)}

@@ -70,7 +70,7 @@ def titled(title: str) -> Option:
 def bar(data: Sequence[Any], color: str = "--accent") -> Option:
     """Return bars in one stack of all signs."""
     return {
-        "type": "bar", "stack": "way", "stackStrategy": "all", "barMaxWidth": 18, "animation": False,
+        "type": "bar", "stack": "way", "stackStrategy": "all", "barMaxWidth": 18,
         "data": list(data), "itemStyle": {"color": color},
     }  # fmt: skip
 
@@ -78,7 +78,7 @@ def bar(data: Sequence[Any], color: str = "--accent") -> Option:
 def upright(moments: Sequence[tuple[int, str]], position: str = "end") -> Option:
     """Return dashed lines at moments, each with its name."""
     return {
-        "symbol": "none", "silent": True, "animation": False,
+        "symbol": "none", "silent": True,
         "lineStyle": {"color": "--muted", "type": "dashed", "width": 1},
         "label": {"color": "--muted", "formatter": "{b}", "position": position},
         # Names of moments that lie close together stand in two lines.

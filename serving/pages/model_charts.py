@@ -32,11 +32,11 @@ def intervals(rows: Sequence[Mapping[str, Any]], unit: str = "") -> Option:
         },
         "series": [
             {
-                "type": "line", "data": spans, "symbol": "none", "silent": True, "animation": False,
+                "type": "line", "data": spans, "symbol": "none", "silent": True,
                 "lineStyle": {"color": "--chart-seen", "width": 5, "cap": "round"},
             },
             {
-                "type": "scatter", "symbolSize": 12, "animation": False,
+                "type": "scatter", "symbolSize": 12,
                 "data": [
                     {
                         "value": [row["value"], place], "name": row["name"],
@@ -66,19 +66,20 @@ def reliability(bins: Sequence[Mapping[str, Any]], words: Words) -> Option:
         "yAxis": share_axis(edge) | {"name": _("came true"), "nameTextStyle": {"color": "--muted", "align": "left"}},
         "series": [
             {
-                "type": "line", "data": [[0, 0], [edge, edge]], "symbol": "none", "silent": True, "animation": False,
+                "type": "line", "data": [[0, 0], [edge, edge]], "symbol": "none", "silent": True,
                 "lineStyle": {"color": "--muted", "type": "dashed", "width": 1},
             },
             {
-                "type": "line", "data": spans, "symbol": "none", "silent": True, "animation": False,
+                "type": "line", "data": spans, "symbol": "none", "silent": True,
                 "lineStyle": {"color": "--chart-seen", "width": 3},
             },
             {
-                "type": "scatter", "symbolSize": 10, "itemStyle": {"color": "--accent"}, "animation": False,
+                "type": "scatter", "symbolSize": 10, "itemStyle": {"color": "--accent"},
                 "data": [
                     {
                         "value": [100 * one["predicted"], 100 * one["observed"]],
-                        "name": said % {"said": words.percent(one["predicted"]), "true": words.percent(one["observed"])},
+                        "name": said
+                        % {"said": words.percent(one["predicted"]), "true": words.percent(one["observed"])},
                     }
                     for one in bins
                 ],
@@ -90,6 +91,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], words: Words) -> Option:
 def lift(points: Sequence[Mapping[str, Any]], words: Words) -> Option:
     """Draw the share of all positives among the best so many rows."""
     _ = words.gettext
+    found = {"name": _("outcomes found"), "nameTextStyle": {"color": "--muted", "align": "left"}}
     said = _("the best %(share)s hold %(captured)s of the outcomes")
     data = [{"value": [0, 0], "name": ""}] + [
         {
@@ -101,14 +103,14 @@ def lift(points: Sequence[Mapping[str, Any]], words: Words) -> Option:
     return plain() | {
         "grid": grid(top=24, bottom=36),
         "xAxis": share_axis(100) | titled(_("accounts, the best first")),
-        "yAxis": share_axis(100) | {"name": _("outcomes found"), "nameTextStyle": {"color": "--muted", "align": "left"}},
+        "yAxis": share_axis(100) | found,
         "series": [
             {
-                "type": "line", "data": [[0, 0], [100, 100]], "symbol": "none", "silent": True, "animation": False,
+                "type": "line", "data": [[0, 0], [100, 100]], "symbol": "none", "silent": True,
                 "lineStyle": {"color": "--muted", "type": "dashed", "width": 1},
             },
             {
-                "type": "line", "data": data, "symbol": "circle", "symbolSize": 7, "itemStyle": {"color": "--accent"}, "animation": False,
+                "type": "line", "data": data, "symbol": "circle", "symbolSize": 7, "itemStyle": {"color": "--accent"},
                 "lineStyle": {"color": "--accent", "width": 2}, "areaStyle": {"color": "--accent", "opacity": 0.08},
             },
         ],
@@ -127,7 +129,11 @@ def importance(rows: Sequence[Mapping[str, Any]]) -> Option:
         "series": [
             bar(
                 [
-                    {"value": row["share"], "name": f"{row['label']}: {row['text']}", "label": {"formatter": row["text"]}}
+                    {
+                        "value": row["share"],
+                        "name": f"{row['label']}: {row['text']}",
+                        "label": {"formatter": row["text"]},
+                    }
                     for row in rows
                 ],
                 color="--accent",
@@ -154,7 +160,7 @@ def beeswarm(rows: Sequence[Mapping[str, Any]], words: Words) -> Option:
             clouds[level].append([factor, len(rows) - 1 - place + offset])
     series = [
         {
-            "type": "scatter", "name": name or f"{number}", "data": cloud, "symbolSize": 5, "animation": False,
+            "type": "scatter", "name": name or f"{number}", "data": cloud, "symbolSize": 5,
             "itemStyle": {"color": color, "opacity": 0.85}, "silent": True, "yAxisIndex": 1,
         }
         for number, (name, color, cloud) in enumerate(zip(levels, colors, clouds, strict=True))
@@ -202,13 +208,13 @@ def weekly(weeks: Sequence[Mapping[str, Any]], words: Words) -> Option:
         "yAxis": axis("value") | {"scale": True},
         "series": [
             {
-                "type": "line", "data": spans, "symbol": "none", "silent": True, "animation": False,
+                "type": "line", "data": spans, "symbol": "none", "silent": True,
                 "lineStyle": {"color": "--chart-seen", "width": 3},
             },
             {
-                "type": "scatter", "data": points, "symbolSize": 9, "itemStyle": {"color": "--accent"}, "animation": False,
+                "type": "scatter", "data": points, "symbolSize": 9, "itemStyle": {"color": "--accent"},
                 "markLine": {
-                    "symbol": "none", "silent": True, "animation": False, "label": {"show": False},
+                    "symbol": "none", "silent": True, "label": {"show": False},
                     "lineStyle": {"color": "--muted", "type": "dashed"}, "data": [{"yAxis": 1}],
                 },
             },

@@ -36,7 +36,7 @@ def test_what_is_asked_of_the_future_changes_nothing_in_the_books(seen: Simulati
 
 
 def test_the_same_seed_sees_the_same_future_and_another_does_not() -> None:
-    market = replace(MARKET, accounts=200, months=8)
+    market = replace(MARKET, accounts=200, months=4)
     one, two, other = (
         simulate(market, seed, UNTIL, rollouts=Rollouts((WON,), 56, 2)).truth["probabilities"] for seed in (1, 1, 2)
     )
@@ -82,7 +82,7 @@ def test_a_single_draw_or_an_unknown_stage_is_refused() -> None:
 
 
 def test_strong_levers_bring_wins_and_revenue_and_idle_ones_nothing() -> None:
-    market = replace(MARKET, months=9)
+    market = replace(MARKET, accounts=1_500, months=6)
     effects = simulate(market, 1, UNTIL, lever_draws=1).truth["lever_effects"].to_pylist()
     idle = [row for row in effects if row["effect"] == 0]
     assert {row["process"] for row in idle} == {"Display", "Content Syndication"}
@@ -112,7 +112,7 @@ def test_the_demo_market_has_no_vendor() -> None:
 
 def test_the_command_writes_probabilities_and_effects(tmp_path: Path) -> None:
     words = ["simulate", "--preset", "reference", "--accounts", "60", "--months", "3", "--until", "2026-11-21"]
-    more = ["--truth-every", "28", "--truth-draws", "2", "--lever-draws", "1", "--confounding", "1.5"]
+    more = ["--truth-every", "84", "--truth-draws", "2", "--lever-draws", "1", "--confounding", "1.5"]
     result = CliRunner().invoke(app, [*words, *more, "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     found = pq.read_table(tmp_path / "truth" / "probabilities.parquet")

@@ -12,6 +12,7 @@ from models.bundle import load_bundle, save_bundle, verify_in_child
 from models.bundle_cache import BundleCache, Current
 from models.bundle_files import digest_of, sha256, to_bytes
 from models.encoding import Encoding
+from models.value import fit_value
 from tests.models.conftest import CATALOGUE, background_of, save
 
 
@@ -54,7 +55,26 @@ def test_everything_else_survives_too(boosted, ladder, market):
     assert bundle.background.drift == background.drift
     assert (bundle.catalogue_digest, bundle.catalogue[0]["name"]) == (CATALOGUE.digest, "new_stage")
     assert bundle.metrics == {"train": {"log_loss": rung.log_loss}}
+    assert bundle.outcomes == len(set(market.accounts[market.y > 0]))
+    assert bundle.calibration.band is not None
+    assert bundle.value is None
     assert (bundle.trained_at, bundle.data_until) == (1_795_000_000_000_000, 1_794_000_000_000_000)
+
+
+def test_the_value_of_a_win_survives_too(ladder, market, tmp_path):
+    amount = np.where(market.y > 0, 1000.0 + market.X[:, 2], np.nan)
+    value = fit_value(market.X, amount, market.accounts, market.encoding, CATALOGUE.features, currency="EUR", seed=0)
+    save(tmp_path / "new", ladder.rungs["logistic"], market, value=value)
+    kept = load_bundle(tmp_path / "new").value
+    assert kept is not None
+    assert kept.expected(market.X, market.y) == value.expected(market.X, market.y)
+
+
+def test_a_bundle_of_an_older_format_is_refused_with_what_to_do(copy):
+    _write_manifest(copy, {**_manifest(copy), "format_version": 1})
+    with pytest.raises(BundleError, match=r"must be 2\. Got 1") as refused:
+        load_bundle(copy)
+    assert "smarketing train" in refused.value.hint
 
 
 def test_the_golden_batch_passes_here_and_in_a_child(saved):
@@ -68,7 +88,7 @@ def test_the_same_content_has_the_same_digest(boosted, ladder, market, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "name", ["manifest.json", "model.txt", "calibration.json", "catalogue.json", "background.json"]
+    "name", ["manifest.json", "model.txt", "calibration.json", "catalogue.json", "background.json", "value.json"]
 )
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "remove", "link", "folder", "append"])
 def test_damage_to_any_file_is_refused(copy, name, damage):

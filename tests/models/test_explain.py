@@ -15,6 +15,7 @@ from models.calibration import Platt
 from models.explain import Explainer, points_per_logit, score_of
 from models.metrics import sigmoid
 from models.propensity import LogisticScorer, Terms
+from models.value import fit_value
 from tests.models.conftest import CATALOGUE
 
 GRADES = Grades(a=0.9, b=0.7, c=0.4)
@@ -159,6 +160,32 @@ def test_scores_grades_and_sides_follow_the_percentiles(boosted, market):
     visits = market.X[:, 2]
     engagement = np.array([one.sides["engagement"] for one in explained])
     assert engagement[visits >= 4].mean() > engagement[visits == 0].mean() + 30
+
+
+def test_the_interval_holds_the_probability_and_is_that_of_the_band(boosted, market):
+    bundle = load_bundle(boosted)
+    for one, half in zip(
+        _explainer(bundle).explain_batch(market.values[:50], market.X[:50]),
+        bundle.calibration.band.at(bundle.scorer.margin(market.X[:50])),
+        strict=True,
+    ):
+        low, high = one.interval
+        assert 0 < low < one.probability < high < 1
+        assert [low, high] == pytest.approx(sigmoid([one.logit - half, one.logit + half]).tolist())
+
+
+def test_without_a_band_there_is_no_interval(base_bundle):
+    bundle = dataclasses.replace(base_bundle, calibration=Platt(1.0, 0.0))
+    assert _explainer(bundle).explain([None] * 7).interval is None
+
+
+def test_the_value_of_a_win_is_said_where_amounts_are_known(base_bundle, market):
+    amount = np.where(market.y > 0, np.exp(9 + 0.1 * market.X[:, 5]), np.nan)
+    value = fit_value(market.X, amount, market.accounts, market.encoding, CATALOGUE.features, currency="EUR", seed=0)
+    explained = _explainer(dataclasses.replace(base_bundle, value=value)).explain(market.values[0])
+    assert explained.value.expected_revenue == pytest.approx(explained.probability * explained.value.amount)
+    assert explained.value.low < explained.value.amount < explained.value.high
+    assert _explainer(base_bundle).explain(market.values[0]).value is None
 
 
 def test_a_recalibration_moves_probabilities_and_not_scores(boosted, market):

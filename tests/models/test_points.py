@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 
 from features.agreement import Agreement
+from features.algebra import Decayed, where
 from features.catalogue import catalogue
 from features.catalogue.assemble import points_features
 from features.errors import BundleError, UnknownError
@@ -83,7 +83,7 @@ def test_another_half_life_is_declared_for_the_types_with_points(tmp_path, days,
     agreement = load(tmp_path, f"[points]\nhalf_life_days = {days}\ndemo_request = 30\n")
     declared = catalogue(agreement)
     assert points_features(agreement) == {name: 30.0}
-    assert declared[name].expression.half_life_days == days
+    assert declared[name].expression == Decayed(days, where(touch_type="demo_request"))
     assert len(declared.names) == len(catalogue(Agreement.load()).names) + 1
 
 

@@ -129,7 +129,7 @@ def fill(service: Service, rows: dict[str, list[dict[str, object]]]) -> None:
         assert taken["rejected"] == [], taken["rejected"][:3]
 
 
-def train(store: Path, folder: Path) -> None:
+def train(store: Path, folder: Path, metrics: dict[str, Any] | None = None) -> None:
     """Train a small boosted model on a store and save it as two bundles that differ in their calibration.
 
     What decides is the number of touches, and chance.
@@ -162,7 +162,7 @@ def train(store: Path, folder: Path) -> None:
             encoding=encoding,
             background=background,
             catalogue=declared,
-            metrics={},
+            metrics=metrics or {},
             value=fit_value(X, amounts, ids, encoding, declared.features, currency="EUR", seed=1),
             trained_at=NOW - 10 * DAY,
             data_from=NOW - 200 * DAY,

@@ -35,7 +35,7 @@ def sound(bundle):
 
 @pytest.fixture(scope="module")
 def holdout(trained, sound):
-    return holdout_of(trained.dataset, [sound], 1)
+    return holdout_of(trained.dataset, [sound])
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +118,10 @@ def test_a_registry_that_refuses_half_way_leaves_the_champion_alone(scene, sound
         raise OSError("the disk is full")
 
     verdict = judge(sound, sound, holdout)
-    with monkeypatch.context() as patch, pytest.raises(StoreError, match="the disk is full"):
-        patch.setattr(MlflowClient, "set_registered_model_alias", failing)
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", failing)
+    with pytest.raises(StoreError, match="the disk is full"):
         promote(scene.registry, scene.cache, scene.versions[1], verdict)
+    monkeypatch.undo()
     assert scene.is_answered_by(scene.versions[0])
 
 

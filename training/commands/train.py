@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from features.errors import NotEnoughDataError
 from training.commands.options import CacheOption, ConfigOption, SeedOption, SettingsOption, spare_threads, teller
 
 if TYPE_CHECKING:
+    from features.agreement import Agreement
     from training.delivery import Delivered
 
 ALL = "all"
@@ -83,7 +85,7 @@ def train(
             opening.result()
             done[name] = deliver(trained, told.flat(), registry, kept, promoting=promote, parent=parent, say=say)
     if goal == ALL:
-        _emit_all(console, done, skipped)
+        _emit_all(console, agreement, done, skipped)
     else:
         (one,) = done.values()
         console.emit(one.document(), f"{one.trained.report.text()}\n{one.text()}")
@@ -94,9 +96,19 @@ def train(
         raise typer.Exit(ExitCode.GATE_REFUSED)
 
 
-def _emit_all(console: Console, done: dict[str, Delivered], skipped: dict[str, str]) -> None:
+def _emit_all(console: Console, agreement: Agreement, done: dict[str, Delivered], skipped: dict[str, str]) -> None:
+    from training.chain_report import chain_checks, chain_text
+
+    chains = chain_checks({name: one.trained for name, one in done.items()}, agreement)
     goals: dict[str, Any] = {name: one.document() for name, one in done.items()}
     text = [f"{one.trained.report.text()}\n{one.text()}\n" for one in done.values()]
     text += [f"{name} is skipped: {why}" for name, why in skipped.items()]
+    text += [chain_text(name, check) for name, check in chains.items()]
     text.append(f"{len(done)} of {len(done) + len(skipped)} goals trained.")
-    console.emit({"goals": goals, "skipped": skipped}, "\n".join(text))
+    checks = {name: _finite(asdict(check)) for name, check in chains.items()}
+    console.emit({"goals": goals, "skipped": skipped, "chains": checks}, "\n".join(text))
+
+
+def _finite(document: dict[str, Any]) -> dict[str, Any]:
+    # JSON knows no NaN; a rank correlation with a constant is one.
+    return {name: None if value != value else value for name, value in document.items()}
