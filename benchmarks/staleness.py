@@ -61,7 +61,7 @@ def print_staleness(found: dict[str, Any]) -> None:
     print(f"\nStaleness: {found['moments']:,} moments of {found['accounts']:,} accounts, 5 minutes after an event")
     print(f"{'features of':>14}  {'scored':>7}  {'AUC, all':>21}  {'AUC, scored a day before':>24}")
     for age in found["all"]:
-        name = "now" if age == 0 else f"{age} h ago"
+        name = "now" if int(age) == 0 else f"{age} h ago"
         every, before = _shown(found["all"][age]), _shown(found["seen_a_day_before"][age])
         print(f"{name:>14}  {found['seen'][age]:>7,}  {every:>21}  {before:>24}")
     print(f"gain of now over 24 h ago, scored a day before: {_shown(found['gain'])}")

@@ -1,9 +1,9 @@
 """The ladder: every rung fitted, calibrated and compared out of fold, inside training only.
 
 How many outcomes speak decides where the burden of proof lies. With fewer than `FEW` winning accounts the default is
-the shrunk rung, from then on LightGBM; another rung is best only when its out-of-fold log loss is lower by more than
-one paired standard error. A single winning account can not be held out: then the rungs that need no fold are fitted,
-and the default is best without a comparison.
+the shrunk rung, which the free logistic regression or LightGBM may beat; from then on it is LightGBM, which any rung
+may beat. To beat is to have the lower log loss out of fold by more than one paired standard error. A single winning
+account can not be held out: then the rungs that need no fold are fitted, and the default is best without a comparison.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Ladder:
     ----------
     rungs : mapping of str to FittedRung
     best : str
-        The default, unless another rung is better by more than one paired standard error; or the rung that was pinned.
+        The default, unless a rival is better by more than one paired standard error; or the rung that was pinned.
     default : str
         The rung that the others have to beat: ``shrunk`` while fewer than `FEW` winning accounts speak, then
         ``lightgbm``.
@@ -219,7 +219,9 @@ def fit_ladder(
     for name, fit in fits.items():
         excess, error = metrics.clustered_mean(losses[name] - losses[default], groups, w)
         fitted[name] = FittedRung(name, fit, lines[name], float(np.average(losses[name], weights=w)), excess, error)
-    better = [rung for rung in fitted.values() if rung.is_better and folds >= 2]
+    # The shrunk rung starts from the simpler ones: what speaks for them with few outcomes is chance.
+    rivals = [name for name in fitted if default == "lightgbm" or name not in _FOLDLESS]
+    better = [fitted[name] for name in rivals if fitted[name].is_better]
     best = min(better, key=lambda rung: rung.log_loss).name if better else default
     return Ladder(fitted, pin or best, default, outcomes)
 

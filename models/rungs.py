@@ -124,7 +124,7 @@ def ladder_rungs(
         PlainRung("base_rate", lambda sample: fit_base_rate(sample)),
         PlainRung("stage_table", lambda sample: fit_stage_table(sample, column)),
         PlainRung("points", lambda sample: rule),
-        PlainRung("shrunk", lambda sample: fit_shrunk(sample, encoding, points)),
+        PlainRung("shrunk", lambda sample: fit_shrunk(sample, encoding, points, column)),
         PlainRung("logistic", lambda sample: fit_logistic(sample, encoding)),
         LightgbmRung(encoding, dict(params or {})),
     )

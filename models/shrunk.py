@@ -1,7 +1,8 @@
 """Logistic regression that starts from the rule: what few outcomes can add to the points of the agreement.
 
 The posterior mode of ``logit p = c + s r + sum_j beta_j z_j`` with the points' margin r and the standardised terms z of
-the logistic rung. The prior is the rule: ``s ~ N(SLOPE, SLOPE_SPREAD^2)``, ``beta_j ~ N(0, SPREAD^2)``, c flat. Without
+the logistic rung. The prior is the rule: ``s ~ N(SLOPE, SLOPE_SPREAD^2)``, ``beta_j ~ N(0, SPREAD^2)``, c flat; terms
+of the stage are free within `STAGE_SPREAD`, because everybody knows that a later stage is nearer to the goal. Without
 outcomes the mode is the rule; many outcomes outweigh the prior and it becomes the logistic regression. Snapshots of an
 account repeat one another, so that the likelihood counts accounts, not rows.
 
@@ -31,11 +32,14 @@ SLOPE, SLOPE_SPREAD = 2.0, 2.0
 SPREAD = 0.14
 """Prior standard deviation of the log-odds that a standardised term adds."""
 
+STAGE_SPREAD = 2.0
+"""The same for a stage of the goal's kind."""
+
 _FLAT = 1e-6
 _ROUNDS = 50
 
 
-def fit_shrunk(sample: Sample, encoding: Encoding, points: Mapping[str, float]) -> LogisticScorer:
+def fit_shrunk(sample: Sample, encoding: Encoding, points: Mapping[str, float], stage: int) -> LogisticScorer:
     """Fit the regression that is shrunk towards the rule, and return it as plain coefficients.
 
     Parameters
@@ -44,6 +48,8 @@ def fit_shrunk(sample: Sample, encoding: Encoding, points: Mapping[str, float]) 
     encoding : Encoding
     points : mapping of str to float
         Points by feature.
+    stage : int
+        Column of the stage.
     """
     rule = make_points(encoding, points)
     free = fit_terms(sample, encoding)
@@ -51,7 +57,8 @@ def fit_shrunk(sample: Sample, encoding: Encoding, points: Mapping[str, float]) 
     margin = rule.margin(sample.X)
     accounts = len(np.unique(sample.groups))
     weights = sample.weights * (accounts / sample.weights.sum())
-    precision = np.concatenate([np.full(design.shape[1], SPREAD**-2), [SLOPE_SPREAD**-2, _FLAT]])
+    spread = np.where(free.column == stage, STAGE_SPREAD, SPREAD)
+    precision = np.concatenate([spread**-2, [SLOPE_SPREAD**-2, _FLAT]])
     columns = np.column_stack([design, margin, np.ones(len(margin))])
     mode = _mode(columns, sample.y, weights, SLOPE * margin, precision)
     slope, constant = SLOPE + mode[-2], float(mode[-1])

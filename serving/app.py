@@ -66,9 +66,7 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], int] = n
         middleware=[
             Middleware(Border),
             Middleware(Authentication),
-            Middleware(
-                Gate, max_bytes=settings.max_body_bytes, max_depth=settings.max_json_depth, forms=pages.FORMS
-            ),
+            Middleware(Gate, max_bytes=settings.max_body_bytes, max_depth=settings.max_json_depth, forms=pages.FORMS),
         ],
         lifespan=_lifespan(settings, clock),
     )

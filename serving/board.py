@@ -20,6 +20,8 @@ from typing import Self
 
 import pyarrow as pa
 
+from features.console import ExitCode
+from serving.bulk import SCHEMA
 from serving.champion import Champions
 from serving.scorebook import POINTS
 
@@ -97,6 +99,8 @@ class Boards:
         Who asks wants it kept fresh from now on: a service whose pages nobody opens makes none.
         """
         self._wanted.add(goal)
+        if goal not in self._boards:
+            self._recall(goal)
         return self._boards.get(goal)
 
     def __enter__(self) -> Self:
@@ -121,8 +125,6 @@ class Boards:
 
     def _look(self, goal: str) -> None:
         try:
-            if goal not in self._boards and (path := self._path(goal)).exists():
-                self._show(goal, path)
             if self._is_stale(goal):
                 self._make(goal)
         except Exception as error:
@@ -133,10 +135,14 @@ class Boards:
     def _is_stale(self, goal: str) -> bool:
         if goal in self._tried and time.monotonic() < self._tried[goal] + _RETRY_SECONDS:
             return False
-        board, champion = self._boards.get(goal), self._champions.of(goal)
-        if board is None or board.version != (POINTS if champion is None else champion.version):
+        board = self._boards.get(goal)
+        if board is None or board.version != self._version(goal):
             return True
         return self._clock() - board.as_of >= 1e6 * self._every and self._ledger_seq() != board.ledger_seq
+
+    def _version(self, goal: str) -> str:
+        champion = self._champions.of(goal)
+        return POINTS if champion is None else champion.version
 
     def _make(self, goal: str) -> None:
         path = self._path(goal)
@@ -150,7 +156,8 @@ class Boards:
         if self._stopping.is_set():
             self._child.terminate()
         _, said = self._child.communicate()
-        if self._child.returncode == 0:
+        # Degraded: the points of the agreement have answered for want of a model.
+        if self._child.returncode in {ExitCode.OK, ExitCode.DEGRADED}:
             fresh.replace(path)
             self._show(goal, path)
             self._tried.pop(goal, None)
@@ -159,14 +166,23 @@ class Boards:
             _LOG.error("The board of %s was not made (exit %d): %s", goal, self._child.returncode, " ".join(last))
             self._tried[goal] = time.monotonic()
 
+    def _recall(self, goal: str) -> None:
+        try:
+            self._show(goal, self._path(goal))
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError) as error:
+            _LOG.warning("The kept board of %s can not be read (%s); it is made anew.", goal, type(error).__name__)
+
     def _show(self, goal: str, path: Path) -> None:
         import pyarrow.parquet as pq
 
-        table = pq.read_table(path)
-        if table.num_rows == 0:
-            return
-        first = table.slice(0, 1).to_pylist()[0]
-        board = Board(first["as_of"], first["model_version"], first["ledger_seq"], table)
+        table = pq.read_table(path).select(SCHEMA.names)
+        if table.num_rows:
+            first = table.slice(0, 1).to_pylist()[0]
+            board = Board(first["as_of"], first["model_version"], first["ledger_seq"], table)
+        else:
+            board = Board(self._clock(), self._version(goal), self._ledger_seq(), table)
         self._boards = MappingProxyType({**self._boards, goal: board})
 
     def _path(self, goal: str) -> Path:

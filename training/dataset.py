@@ -19,6 +19,7 @@ from features.labels import Cases
 from features.relations import Relations, Tables, build
 from training.asking import Counts, ask
 from training.config import TrainingConfig
+from training.origin import channel_of_origin
 from training.splits import Accounts, Moments, Split
 
 __all__ = ["Counts", "Dataset", "Say", "build_dataset", "shown"]
@@ -58,6 +59,8 @@ class Dataset:
         Won within the horizon, in units of the reporting currency; NaN where nothing was, or no amount is known.
     digest : str
         SHA-256 of everything the rows were computed from.
+    origin : ndarray of str, shape (n,), optional
+        Channel of the account's first touch, for slices of the test; no feature.
     """
 
     table: pa.Table
@@ -76,6 +79,7 @@ class Dataset:
     is_event: npt.NDArray[np.bool_]
     amount: npt.NDArray[np.float64]
     digest: str
+    origin: npt.NDArray[np.str_] | None = None
 
 
 def build_dataset(tables: Tables, agreement: Agreement, config: TrainingConfig, *, say: Say | None = None) -> Dataset:
@@ -125,6 +129,7 @@ def build_dataset(tables: Tables, agreement: Agreement, config: TrainingConfig, 
         is_event=asked.is_event,
         amount=outcome.amount,
         digest=_digest(relations, account, as_of, outcome.label, asked.split.test),
+        origin=channel_of_origin(relations)[asked.pairs.account],
     )
 
 

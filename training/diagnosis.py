@@ -10,6 +10,7 @@ import numpy.typing as npt
 from features.schema import DAY
 from models.metrics import bin_members, sigmoid
 from training.ladder_report import Bin, Diagnosis, Gain, Slice, Week
+from training.origin import NOT_KNOWN
 from training.parts import USE, Part, TestRows
 
 SHARES = (0.01, 0.02, 0.05, *(round(0.1 * step, 1) for step in range(1, 11)))
@@ -24,8 +25,8 @@ SIZES = (
 )
 """Size classes by employees, each up to a number that it does not hold."""
 
-COLUMNS = {"segment": "segment", "channel": "channel_of_origin", "language": "language"}
-"""Slices by the feature whose values they are."""
+COLUMNS = ("segment", "language")
+"""Features whose values are slices."""
 
 MOST_VALUES = 12
 """Values of a slice that are shown; the rarer ones are taken together."""
@@ -102,9 +103,11 @@ def _weekly(tested: TestRows, logit: _Floats) -> Iterator[Week]:
 
 
 def _slices(tested: TestRows) -> Iterator[tuple[str, str, Part]]:
-    for name, column in COLUMNS.items():
-        if column in tested.table.column_names:
-            yield from _by_value(tested, name, [value or "not known" for value in tested.table[column].to_pylist()])
+    for name in COLUMNS:
+        if name in tested.table.column_names:
+            yield from _by_value(tested, name, [value or NOT_KNOWN for value in tested.table[name].to_pylist()])
+    if tested.origin is not None:
+        yield from _by_value(tested, "channel", tested.origin.tolist())
     if "employees" in tested.table.column_names:
         yield from _by_value(tested, "size", [_size(value) for value in tested.table["employees"].to_pylist()])
     if tested.unseen.any() and not tested.unseen.all():
@@ -120,7 +123,7 @@ def _by_value(tested: TestRows, name: str, of_row: list[str]) -> Iterator[tuple[
         return
     order = known[np.argsort(-counts, kind="stable")]
     if name == "size":
-        order = np.array([label for label in (*(label for _, label in SIZES), "not known") if label in set(known)])
+        order = np.array([label for label in (*(label for _, label in SIZES), NOT_KNOWN) if label in set(known)])
     shown = order[:MOST_VALUES]
     for value in shown:
         yield name, str(value), tested.part(values == value)
@@ -144,5 +147,5 @@ def _slice(name: str, value: str, part: Part, logit: _Floats) -> Slice:
 
 def _size(employees: float | None) -> str:
     if employees is None or employees != employees:
-        return "not known"
+        return NOT_KNOWN
     return next(label for most, label in SIZES if employees < most)

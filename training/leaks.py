@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.stats import norm
 
 from features.agreement import Agreement
 from features.algebra import Latest, atoms, where
@@ -42,6 +42,7 @@ ATTRIBUTE = "attributes."
 """What stands before the name of an attribute that no feature reads."""
 
 _BINS = 64
+_BY_CHANCE = 0.55
 _PRIOR_ROWS = 20.0
 _RANDOM_FOLDS = 5
 
@@ -153,7 +154,7 @@ def judge_columns(data: Dataset, *, seed: int) -> list[Column]:
 
     Notes
     -----
-    *Extreme*: the AUC is at least `EXTREME_AUC`, and the separation, ``sqrt(2) * norm.ppf(AUC)``, at least
+    *Extreme*: the AUC is at least `EXTREME_AUC`, and the `separation` at least
     `EXTREME_FACTOR` times the median of the `STRONGEST` other concepts. Honest signals form a continuum, since
     behaviours overlap: something that stands alone far above the best of them was most likely written once the outcome
     was known. The median keeps one leak from hiding another. What reads the account's stage alone is exempt: the goal
@@ -178,14 +179,14 @@ def judge_columns(data: Dataset, *, seed: int) -> list[Column]:
 def separation(ranking: float) -> float:
     """Return the distance of the classes in standard deviations that gives an AUC, if both are normal; at least 0.
 
-    ``d = sqrt(2) * norm.ppf(AUC)``; Green and Swets, Signal Detection Theory and Psychophysics (1966).
+    ``d = sqrt(2) * Phi^-1(AUC)``; Green and Swets, Signal Detection Theory and Psychophysics (1966).
 
     Examples
     --------
     >>> round(separation(0.92), 2), separation(0.4)
     (1.99, 0.0)
     """
-    return max(float(np.sqrt(2) * norm.ppf(min(ranking, 1 - 1e-9))), 0.0)
+    return max(2**0.5 * NormalDist().inv_cdf(min(max(ranking, 1e-9), 1 - 1e-9)), 0.0)
 
 
 def _raw(field: str, attributes: pa.Table) -> Feature:
@@ -199,8 +200,9 @@ def _raw(field: str, attributes: pa.Table) -> Feature:
 
 def _column(feature: Feature, purged: float, shuffled: float, strength: Mapping[str, float]) -> Column:
     others = sorted((value for concept, value in strength.items() if concept != feature.concept), reverse=True)
-    reference = float(np.median(others[:STRONGEST])) if others else 0.0
-    factor = separation(purged) / reference if reference > 0 else np.inf
+    # Columns that know nothing still rank a little better than a coin.
+    reference = max(float(np.median(others[:STRONGEST])) if others else 0.0, separation(_BY_CHANCE))
+    factor = separation(purged) / reference
     is_stage = all(atom.of == "stages" for atom in atoms(feature.expression))
     return Column(
         feature.name,

@@ -74,6 +74,8 @@ class TestRows:
         Rows of accounts that no training row belongs to.
     seed : int
         Of the draws.
+    origin : ndarray of str, shape (n,), optional
+        Channel of the account's first touch.
     """
 
     # pytest would take it for a test.
@@ -87,6 +89,7 @@ class TestRows:
     is_event: Flags
     unseen: Flags
     seed: int
+    origin: npt.NDArray[np.str_] | None = None
 
     @classmethod
     def of(cls, data: Dataset, seed: int) -> TestRows:
@@ -101,6 +104,7 @@ class TestRows:
             data.is_event[test],
             data.split.unseen[test],
             seed,
+            None if data.origin is None else data.origin[test],
         )
 
     def part(self, chosen: Flags, *, is_weighted: bool = True) -> Part:

@@ -120,7 +120,7 @@ def _weekly(report: Report) -> Picture:
     axes.errorbar(place, value, yerr=error, fmt="o", markersize=5, color=BLUE, elinewidth=1.2, capsize=3)
     axes.set(ylabel="calibration slope", xlim=(-0.6, len(weeks) - 0.4))
     # Every label would overlap its neighbour on a long test.
-    step = -(-len(weeks) // 8)
+    step = -(-len(weeks) // 6)
     axes.set_xticks(list(place)[::step], [shown(week.start)[:10] for week, _ in weeks][::step], fontsize=8)
     return Picture(figure)
 

@@ -223,6 +223,7 @@ def _summary(service: _Service, account: str, answer: dict[str, Any]) -> str:
             "A demo request was sent a moment ago: the answer counts it, and its parts add up to the probability.",
             f"\nService        {service.address}",
             f"Documentation  {service.address}/docs",
+            "Pages          the link above, where the service said where it listens",
             f"\ncurl -s {service.address}/v1/scores -H 'Authorization: Bearer {service.key}' \\",
             f"  -H 'Content-Type: application/json' -d '{json.dumps({'accountId': account, 'goal': _GOAL})}'",
         ]

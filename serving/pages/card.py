@@ -52,7 +52,6 @@ _LINES = MappingProxyType(
         ),
         "reporting_lag": N_("Outcomes were awaited {days} days longer, since they are reported late."),
         "sampled": N_("{rows} moments were left out by sampling."),
-        "slices_too_small": N_("Too few outcomes to say how good it is for: {names}."),
         "intervals_of_measures": N_(
             "Intervals hold nine times out of ten: whole accounts were drawn again {draws} times (seed {seed})."
         ),

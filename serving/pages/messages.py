@@ -7,6 +7,7 @@ behaviours, keeps its translations, and writes the ``.mo`` file beside it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -44,7 +45,10 @@ def files() -> Iterator[Path]:
 def read(path: Path) -> Catalog:
     """Return the catalogue in a ``.po`` file."""
     with path.open("rb") as file:
-        return read_po(file, locale=path.parts[-3], domain=DOMAIN)
+        found = read_po(file, locale=path.parts[-3], domain=DOMAIN)
+    # Both files say nothing of when and by whom, so that the same messages are the same bytes.
+    found.creation_date = found.revision_date = datetime(1970, 1, 1, tzinfo=UTC)
+    return found
 
 
 def update(path: Path) -> None:
@@ -53,7 +57,7 @@ def update(path: Path) -> None:
     translated.update(gathered(), no_fuzzy_matching=True)
     translated.obsolete.clear()
     with path.open("wb") as file:
-        write_po(file, translated, width=120, sort_output=True, omit_header=False)
+        write_po(file, translated, width=120, sort_output=True, omit_header=True)
     with path.with_suffix(".mo").open("wb") as file:
         write_mo(file, translated)
 

@@ -38,9 +38,15 @@ RUNGS = MappingProxyType(
 SLICES = MappingProxyType(
     {
         "segment": N_("segment"), "size": N_("size"), "channel": N_("channel of origin"),
-        "language": N_("language"), "seen": N_("seen in training"),
+        "language": N_("language"), "seen": N_("seen by the model"),
     }
 )  # fmt: skip
+VALUES = (
+    N_("1 to 9 people"), N_("10 to 49 people"), N_("50 to 249 people"), N_("250 to 999 people"),
+    N_("1,000 people and more"), N_("not known"), N_("seen in training"), N_("never seen in training"),
+)  # fmt: skip
+"""Values of slices that have a translation; any other is shown as it is."""
+
 _ANSWERS = MappingProxyType(
     {
         "yes": N_("Yes: it beats your rule."),

@@ -64,6 +64,7 @@ def test_everything_else_survives_too(boosted, ladder, market):
 def test_the_value_of_a_win_survives_too(ladder, market, tmp_path):
     amount = np.where(market.y > 0, 1000.0 + market.X[:, 2], np.nan)
     value = fit_value(market.X, amount, market.accounts, market.encoding, CATALOGUE.features, currency="EUR", seed=0)
+    assert value is not None
     save(tmp_path / "new", ladder.rungs["logistic"], market, value=value)
     kept = load_bundle(tmp_path / "new").value
     assert kept is not None

@@ -164,11 +164,10 @@ def test_scores_grades_and_sides_follow_the_percentiles(boosted, market):
 
 def test_the_interval_holds_the_probability_and_is_that_of_the_band(boosted, market):
     bundle = load_bundle(boosted)
-    for one, half in zip(
-        _explainer(bundle).explain_batch(market.values[:50], market.X[:50]),
-        bundle.calibration.band.at(bundle.scorer.margin(market.X[:50])),
-        strict=True,
-    ):
+    assert bundle.calibration.band is not None
+    widths = bundle.calibration.band.at(bundle.scorer.margin(market.X[:50]))
+    for one, half in zip(_explainer(bundle).explain_batch(market.values[:50], market.X[:50]), widths, strict=True):
+        assert one.interval is not None
         low, high = one.interval
         assert 0 < low < one.probability < high < 1
         assert [low, high] == pytest.approx(sigmoid([one.logit - half, one.logit + half]).tolist())
@@ -183,8 +182,10 @@ def test_the_value_of_a_win_is_said_where_amounts_are_known(base_bundle, market)
     amount = np.where(market.y > 0, np.exp(9 + 0.1 * market.X[:, 5]), np.nan)
     value = fit_value(market.X, amount, market.accounts, market.encoding, CATALOGUE.features, currency="EUR", seed=0)
     explained = _explainer(dataclasses.replace(base_bundle, value=value)).explain(market.values[0])
-    assert explained.value.expected_revenue == pytest.approx(explained.probability * explained.value.amount)
-    assert explained.value.low < explained.value.amount < explained.value.high
+    found = explained.value
+    assert found is not None
+    assert found.expected_revenue == pytest.approx(explained.probability * found.amount)
+    assert found.low < found.amount < found.high
     assert _explainer(base_bundle).explain(market.values[0]).value is None
 
 

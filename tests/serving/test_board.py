@@ -88,6 +88,28 @@ def test_a_board_outlives_the_service(world: World) -> None:
         assert when(boards, lambda board: True).ledger_seq == 1
 
 
+def test_a_goal_that_applies_to_nobody_has_an_empty_board_and_is_left_alone(world: World) -> None:
+    path = world.folder / "none.parquet"
+    pq.write_table(SCHEMA.empty_table(), path)
+    made: list[str] = []
+
+    def command(goal: str, fresh: Path) -> list[str]:
+        made.append(goal)
+        return ["cp", str(path), str(fresh)]
+
+    with world.boards(command) as boards:
+        assert when(boards, lambda board: True).table.num_rows == 0
+        time.sleep(1.2)
+        assert made == ["g"]
+
+
+def test_a_damaged_file_is_made_anew(world: World) -> None:
+    (world.folder / "boards").mkdir()
+    (world.folder / "boards" / "g.parquet").write_bytes(b"no Parquet")
+    with world.boards() as boards:
+        assert when(boards, lambda board: True).ledger_seq == 1
+
+
 def test_a_board_that_can_not_be_made_leaves_the_old_one(world: World) -> None:
     with world.boards() as boards:
         when(boards, lambda board: True)

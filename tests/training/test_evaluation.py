@@ -7,11 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from features.relations import Relations
 from models.bootstrap import Estimate
 from models.bundle import load_bundle
 from tests.training.conftest import hand_made
 from training import diagnosis, evaluation
 from training.findings import beats_rule
+from training.origin import channel_of_origin
 from training.parts import FEWEST, TestRows
 from training.run import train_on
 
@@ -155,6 +157,27 @@ def test_rare_values_of_a_slice_are_taken_together():
     found = diagnosis.diagnose(rows, rows.parts(), np.linspace(-2, 2, 400)).slices
     assert len(found) == diagnosis.MOST_VALUES + 1
     assert (found[-1].value, found[-1].rows) == ("all others", 400 - 20 * diagnosis.MOST_VALUES)
+
+
+def test_the_channel_of_origin_is_that_of_the_first_touch_from_either_side():
+    touches = pa.table(
+        {
+            "account": pa.array([0, 0, 2, 2], pa.int32()),
+            "direction": ["internal", "inbound", "outbound", "inbound"],
+            "channel": ["Back Office", "Email", "Event", "Direct"],
+        }
+    )
+    found = channel_of_origin(Relations(tables={"touches": touches}, account_ids=["a", "b", "c"]))
+    assert found.tolist() == ["Email", "not known", "Event"]
+
+
+def test_channels_are_slices():
+    rows = dataclasses.replace(judged_rows({"other": np.zeros(400)}), origin=np.array(["Email", "Direct"] * 200))
+    found = diagnosis.diagnose(rows, rows.parts(), np.linspace(-2, 2, 400)).slices
+    assert [(one.slice, one.value, one.rows) for one in found] == [
+        ("channel", "Direct", 200),
+        ("channel", "Email", 200),
+    ]
 
 
 def test_seen_and_unseen_accounts_are_slices(document):

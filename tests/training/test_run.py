@@ -32,24 +32,6 @@ def test_the_simpler_rung_wins_where_the_truth_is_simple(trained):
     assert "it is simpler" in trained.report.verdict()
 
 
-def test_the_report_says_how_close_the_rungs_are(trained):
-    text = trained.report.text()
-    for words in ("AUC", "its floor", "never seen in training", "Best rung: logistic", "±", "Calibration on", "purged"):
-        assert words in text
-
-
-def test_precision_of_rows_that_are_all_acted_on_is_not_shown(trained):
-    for capacity, says, shown in (
-        (trained.report.counts.test, "Capacity covers every row", False),
-        (7, "Capacity: 7 of", True),
-    ):
-        report = dataclasses.replace(trained.report, capacity=capacity)
-        lines = [line.split() for line in report.text().splitlines() if "lightgbm" in line and "│" in line]
-        assert says in report.text()
-        assert len(lines) == 2
-        assert all((line[-2] != "-") == shown for line in lines)
-
-
 def test_a_pinned_rung_is_the_best_and_said_to_be_pinned(settings):
     agreement, config = settings
     pinned = dataclasses.replace(config, goal=dataclasses.replace(config.goal, rung="stage_table"))

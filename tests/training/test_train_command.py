@@ -77,17 +77,72 @@ def test_stdout_is_the_result_and_stderr_the_progress(first):
 
 
 def test_training_again_says_what_it_found_and_what_to_do_next(market, first):
-    second = train(market, "--seed", "3")
+    second = train(market, "--seed", "3", "--set=lightgbm.num_leaves=7")
     assert second.exit_code == 0, second.output
     for words in (
         "AUC",
         "never seen in training",
         "Best rung",
         "left out by sampling",
-        "Version 2.0",
+        "Version 2.0 of smarketing-sql_30d is the challenger",
+        "smarketing models promote",
     ):
         assert words in second.stdout
     assert "Next: smarketing serve" in second.stderr
+
+
+def models(store, *arguments):
+    return CliRunner().invoke(app, ["models", *arguments, "--store", str(store)])
+
+
+def test_the_list_shows_aliases_and_measures_with_intervals(market, first):
+    champion = json.loads(models(market, "list", "--json").stdout)[-1]
+    assert (champion["version"], champion["aliases"], champion["goal"]) == ("1.0", "champion", "sql_30d")
+    assert (
+        champion["metrics"]["test.auc.low"] <= champion["metrics"]["test.auc"] <= champion["metrics"]["test.auc.high"]
+    )
+    assert champion["approved"]
+
+
+def test_a_difference_names_parameters_and_has_paired_intervals(market, first):
+    found = models(market, "diff", "1", "2", "--goal", "sql_30d", "--json", *QUICK)
+    assert found.exit_code == 0, found.output
+    told = json.loads(found.stdout)
+    assert told["params"]["lightgbm.num_leaves"] == {"a": "15", "b": "7"}
+    assert (told["added"], told["removed"], told["changed"]) == ([], [], [])
+    assert {"a", "b", "difference"} == set(told["measures"]["brier"])
+
+
+def test_a_promotion_ends_with_its_verdict_and_a_rollback_takes_it_back(market, first):
+    promoted = models(market, "promote", "--goal", "sql_30d", "--json", *QUICK)
+    told = json.loads(promoted.stdout)
+    assert promoted.exit_code == (0 if told["gates"]["passed"] else 4), promoted.output
+    assert answering(market) == ("2.0" if told["promoted"] else "1.0")
+    if told["promoted"]:
+        assert models(market, "rollback", "--goal", "sql_30d").exit_code == 0
+    assert answering(market) == "1.0"
+
+
+def test_nothing_to_roll_back_to_is_not_found(market, first):
+    result = models(market, "rollback", "--goal", "won_90d")
+    assert result.exit_code == 3
+    assert "smarketing train --goal won_90d" in result.stderr
+
+
+def test_a_registered_model_is_measured_on_what_is_new_to_it(market, first):
+    arguments = ["evaluate", "--store", str(market), "--goal", "sql_30d", "--version", "1", "--json", *QUICK]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    told, trained = json.loads(result.stdout), json.loads(first.stdout)
+    assert (told["version"], told["best"]) == ("1.0", trained["best"])
+    assert told["rungs"][0]["parts"]["use"]["auc"]["value"] > 0.5
+    assert told["outcomes_train"] == trained["outcomes_train"]
+
+
+def answering(market):
+    current = BundleCache(market.with_name("smarketing.bundles")).current("sql_30d")
+    assert current is not None
+    return current.version
 
 
 def test_snapshots_of_a_market_are_split_purged_and_counted(market):

@@ -54,7 +54,7 @@ def test_the_test_is_never_seen(tuned, data, settings):
 def test_what_is_written_is_a_training_file(tuned, tmp_path):
     path = tmp_path / "tuned.toml"
     path.write_text(tuned.toml())
-    assert set(tomllib.loads(tuned.toml())["lightgbm"]) == {*SPACE, "max_bin", "num_threads"}
+    assert set(tomllib.loads(tuned.toml())["lightgbm"]) == {*SPACE, "max_bin"}
     _, config = load_config(None, training=path)
     assert config.lightgbm["num_leaves"] == tuned.params["num_leaves"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -58,6 +59,15 @@ def test_a_goal_without_a_model_has_points_and_no_probability(pages: Service) ->
     assert "There is no model for this goal yet." in text
     assert "by the points of the agreement" in text
     assert 'id="probability"' not in text
+
+
+def test_the_table_of_a_goal_without_a_model_is_that_of_the_points(pages: Service) -> None:
+    end = time.monotonic() + 120
+    while "<table" not in (text := read(pages, "/accounts?goal=sql_30d")) and time.monotonic() < end:
+        assert "being computed for the first time" in text
+        time.sleep(0.2)
+    assert "the scores are those of the points of the agreement" in text
+    assert "Company 3<" in text
 
 
 def test_the_way_to_the_score_adds_up_in_the_picture_too(pages: Service) -> None:
