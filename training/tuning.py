@@ -95,6 +95,8 @@ class Tuned:
     @property
     def verdict(self) -> str:
         """Say in words whether the best parameters are better than those in use."""
+        if all(self.params[name] == value for name, value in self.trials[0].params.items()):
+            return "No trial was better than the parameters in use."
         low, high = self.improvement.low, self.improvement.high
         figures = f"log loss {self.improvement.value:+.5f} ({low:+.5f} to {high:+.5f}) on the fold kept for the end"
         if not self.improvement.excludes_zero:

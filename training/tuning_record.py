@@ -44,6 +44,7 @@ def trials_picture(trials: tuple[Trial, ...], title: str) -> bytes:
     # The object interface leaves matplotlib's global state and its choice of a screen alone.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     found = [(at, trial.log_loss) for at, trial in enumerate(trials) if trial.log_loss is not None]
     at, losses = [number for number, _ in found], [loss for _, loss in found]
@@ -54,7 +55,7 @@ def trials_picture(trials: tuple[Trial, ...], title: str) -> bytes:
     axes.plot(at, losses, "o", color="#8fb4dd", label="trial")
     axes.step(at, best, where="post", color="#1f5fa8", label="best so far")
     axes.set(xlabel="trial", ylabel="log loss, mean over folds", title=title)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=110)

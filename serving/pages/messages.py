@@ -45,10 +45,7 @@ def files() -> Iterator[Path]:
 def read(path: Path) -> Catalog:
     """Return the catalogue in a ``.po`` file."""
     with path.open("rb") as file:
-        found = read_po(file, locale=path.parts[-3], domain=DOMAIN)
-    # Both files say nothing of when and by whom, so that the same messages are the same bytes.
-    found.creation_date = found.revision_date = datetime(1970, 1, 1, tzinfo=UTC)
-    return found
+        return _undated(read_po(file, locale=path.parts[-3], domain=DOMAIN))
 
 
 def update(path: Path) -> None:
@@ -59,7 +56,13 @@ def update(path: Path) -> None:
     with path.open("wb") as file:
         write_po(file, translated, width=120, sort_output=True, omit_header=True)
     with path.with_suffix(".mo").open("wb") as file:
-        write_mo(file, translated)
+        write_mo(file, _undated(translated))
+
+
+def _undated(translated: Catalog) -> Catalog:
+    # Neither file says when it was made, so that the same messages are the same bytes.
+    translated.creation_date = translated.revision_date = datetime(1970, 1, 1, tzinfo=UTC)
+    return translated
 
 
 def _concepts() -> list[str]:

@@ -65,7 +65,9 @@ def test_an_improvement_is_told_with_its_interval(tuned):
 
 
 def test_time_that_is_over_lets_the_first_trial_end(data, settings):
-    assert [trial.log_loss is not None for trial in tune(data, settings[1], minutes=0.0001).trials] == [True]
+    tuned = tune(data, settings[1], minutes=0.0001)
+    assert [trial.log_loss is not None for trial in tuned.trials] == [True]
+    assert tuned.verdict == "No trial was better than the parameters in use."
 
 
 def test_without_time_for_later_folds_accounts_are_divided(settings):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 import pytest
 
@@ -28,7 +30,7 @@ def table() -> pa.Table:
     return pa.Table.from_pylist([row(number) for number in range(120)], schema=SCHEMA)
 
 
-def shown(table: pa.Table, asked: Query, column: str) -> list[object]:
+def shown(table: pa.Table, asked: Query, column: str) -> list[Any]:
     pages = listing(table, asked, STAGES).pages
     return [one[column] for page in range(1, pages + 1) for one in listing(table, asked.on(page), STAGES).rows]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from gettext import GNUTranslations
 from io import BytesIO
 
 import pytest
@@ -23,15 +22,14 @@ def test_there_is_a_catalogue_for_every_language_but_english() -> None:
 def test_every_message_is_translated_and_none_is_left_over(path) -> None:
     found = {message.id: message.string for message in read(path) if message.id}
     assert set(found) == {message.id for message in gathered() if message.id}
-    empty = [source for source, said in found.items() if not all([said] if isinstance(said, str) else said)]
-    assert empty == []
+    assert [source for source, said in found.items() if not said or not all(said)] == []
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parts[-3])
 def test_a_translation_keeps_the_blanks_of_its_message(path) -> None:
     blanks = re.compile(r"%\(\w+\)[sd]|\{\w+\}")
     for message in read(path):
-        if isinstance(message.id, str) and message.id:
+        if isinstance(message.id, str) and isinstance(message.string, str) and message.id:
             assert sorted(blanks.findall(message.id)) == sorted(blanks.findall(message.string)), message.id
 
 
@@ -41,7 +39,7 @@ def test_what_is_compiled_is_what_is_written(path) -> None:
     write_mo(fresh, read(path))
     fresh.seek(0)
     with path.with_suffix(".mo").open("rb") as file:
-        assert GNUTranslations(file)._catalog == GNUTranslations(fresh)._catalog
+        assert file.read() == fresh.read()
 
 
 @pytest.mark.parametrize(
