@@ -34,9 +34,9 @@ class DataSettings:
         Fewest positive snapshots, in training and in the test.
     """
 
-    max_train: int = 10_000
+    max_train: int = 50_000
     max_test: int = 20_000
-    min_positives: int = 50
+    min_positives: int = 10
 
 
 @dataclass(frozen=True)

@@ -168,6 +168,8 @@ def _ask(request: Request, site: TheSite, ticket: Text = "", next: Text = HOME) 
     if request.headers.get("sec-fetch-site") == "cross-site":
         # Who comes from another site comes without the cookie; from here it is sent along.
         return _page(request, "onward.html", {"onward": _local(next)})
+    # Who signs in will want the table: while the key is typed, it is read or made.
+    site.boards.of(site.goal("").name)
     return _page(request, "sign_in.html", {"next": _local(next), "is_wrong": bool(ticket)})
 
 
