@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench lock clean
+.PHONY: help demo serve test check bench notebooks lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## simulate a market, train, serve on 127.0.0.1:8000 (ONCE=1: check itself and exit; PORT=...)
 	$(BIN)/smarketing demo --dir .demo $(if $(ONCE),--once,--port $(PORT))
@@ -32,6 +32,9 @@ bench: $(STAMP) ## run every benchmark, one after the other
 	@for script in $$(grep -l __main__ benchmarks/*.py); do \
 		module=benchmarks.$$(basename $$script .py); echo "== $$module"; $(BIN)/python -m $$module || exit 1; \
 	done
+
+notebooks: $(STAMP) ## write notebooks/*.ipynb anew from the .py files beside them
+	$(BIN)/jupytext --quiet --to ipynb notebooks/*.py
 
 lock: ## resolve the requirements anew (needs uv)
 	uv pip compile $(LOCK) --group build pyproject.toml -o requirements/serving.txt

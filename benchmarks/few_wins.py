@@ -1,10 +1,11 @@
-"""What a model is worth while outcomes are few: Brier score against the number of winning accounts.
+"""What a model is worth while outcomes are few: Brier score and log loss against the number of winning accounts.
 
 Run ``python -m benchmarks.few_wins``. In each simulated market a quarter of the accounts judges; the others join in
 random order until 10, 40, 200 or 1,000 of them have won. Three arms learn from the same snapshots of those accounts:
 the points of the agreement, calibrated (`rule`); LightGBM, calibrated (`model`); and the rung that the ladder would
 promote (`ours`). Before the first outcome nobody has a probability to give, and all three say the same constant.
-Differences are paired by market; the command fails where ours is worse than either by more than its 90 % interval.
+Differences are paired by market; the command fails where ours is worse than either, in one measure or the other, by
+more than its 90 % interval.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from features.schema import DAY
 from features.synthetic import PRESETS, simulate
 from models.encoding import Encoding
 from models.ladder import Ladder, fit_ladder
-from models.metrics import brier
+from models.metrics import brier, log_loss, sigmoid
 from models.uncertainty import student
 
 WINS = (0, 10, 40, 200, 1000)
@@ -49,6 +50,10 @@ BLIND = 0.2
 """What everybody says before the first outcome."""
 
 ARMS = ("rule", "model", "ours")
+MEASURES = ("brier", "log_loss")
+
+Scores = dict[str, dict[str, float]]
+"""By arm, its measures."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Snapshots:
 
 def main() -> None:
     options = _options()
-    found: dict[int, list[dict[str, float]]] = {wins: [] for wins in WINS}
+    found: dict[int, list[Scores]] = {wins: [] for wins in WINS}
     promoted: dict[int, Counter[str]] = {wins: Counter() for wins in WINS}
     for seed in range(options.first, options.first + options.markets):
         began = time.process_time()
@@ -72,12 +77,12 @@ def main() -> None:
             scores, best = _judged(market, wins, seed)
             found[wins].append(scores)
             promoted[wins][best] += 1
-            told = "  ".join(f"{arm} {scores[arm]:.4f}" for arm in ARMS)
+            told = "  ".join(f"{arm} {scores[arm]['brier']:.4f} {scores[arm]['log_loss']:.4f}" for arm in ARMS)
             print(f"market {seed}, {wins} wins: {told}  ({best})", file=sys.stderr)
         print(f"market {seed}: {len(market.y):,} snapshots, {time.process_time() - began:.0f} s", file=sys.stderr)
-    rows = [_row(wins, found[wins], promoted[wins]) for wins in WINS]
+    rows = [_row(wins, measured, found[wins], promoted[wins]) for measured in MEASURES for wins in WINS]
     worse = [
-        f"{row['wins']} wins: worse than the {arm} alone"
+        f"{row['wins']} wins: {row['measure']} worse than that of the {arm} alone"
         for row in rows
         for arm in ARMS[:2]
         if row[f"minus_{arm}"] > row[f"±_{arm}"]
@@ -90,7 +95,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--markets", type=int, default=20)
+    parser.add_argument("--markets", type=int, default=12)
     parser.add_argument("--first", type=int, default=1001, help="seed of the first market")
     parser.add_argument("--json", type=Path, help="file for the result")
     return parser.parse_args()
@@ -115,12 +120,13 @@ def _market(seed: int) -> Snapshots:
     return Snapshots(encoding.matrix(table), y, account, encoding)
 
 
-def _judged(market: Snapshots, wins: int, seed: int) -> tuple[dict[str, float], str]:
+def _judged(market: Snapshots, wins: int, seed: int) -> tuple[Scores, str]:
     random = np.random.default_rng(seed)
     order = random.permutation(np.unique(market.account))
     judges = np.isin(market.account, order[: len(order) // 4])
     if not wins:
-        return dict.fromkeys(ARMS, brier(market.y[judges], np.full(judges.sum(), BLIND))), "none"
+        blind = _measured(market.y[judges], np.full(judges.sum(), np.log(BLIND / (1 - BLIND))))
+        return dict.fromkeys(ARMS, blind), "none"
     teach = order[len(order) // 4 :]
     won = np.isin(teach, market.account[market.y > 0])
     if won.sum() < wins:
@@ -129,9 +135,12 @@ def _judged(market: Snapshots, wins: int, seed: int) -> tuple[dict[str, float], 
     ladder = _ladder(market, rows, seed)
     X, y = market.X[judges], market.y[judges]
     rungs = {"rule": ladder.rungs["points"], "model": ladder.rungs["lightgbm"], "ours": ladder.champion}
-    return {
-        arm: brier(y, 1 / (1 + np.exp(-rung.calibration.logit(rung.scorer.margin(X))))) for arm, rung in rungs.items()
-    }, ladder.best
+    scores = {arm: _measured(y, rung.calibration.logit(rung.scorer.margin(X))) for arm, rung in rungs.items()}
+    return scores, ladder.best
+
+
+def _measured(y: np.ndarray, logit: np.ndarray) -> dict[str, float]:
+    return {"brier": brier(y, sigmoid(logit)), "log_loss": log_loss(y, logit)}
 
 
 def _ladder(market: Snapshots, rows: np.ndarray, seed: int) -> Ladder:
@@ -140,11 +149,11 @@ def _ladder(market: Snapshots, rows: np.ndarray, seed: int) -> Ladder:
     return fit_ladder(*known, market.encoding, stage="new_stage", points=points, seed=seed, folds=FOLDS)
 
 
-def _row(wins: int, scores: list[dict[str, float]], promoted: Counter[str]) -> dict[str, Any]:
-    row: dict[str, Any] = {"wins": wins}
-    row |= {arm: round(statistics.mean(one[arm] for one in scores), 5) for arm in ARMS}
+def _row(wins: int, measured: str, scores: list[Scores], promoted: Counter[str]) -> dict[str, Any]:
+    row: dict[str, Any] = {"measure": measured, "wins": wins}
+    row |= {arm: round(statistics.mean(one[arm][measured] for one in scores), 5) for arm in ARMS}
     for arm in ARMS[:2]:
-        apart = [one["ours"] - one[arm] for one in scores]
+        apart = [one["ours"][measured] - one[arm][measured] for one in scores]
         error = statistics.stdev(apart) / len(apart) ** 0.5 if len(apart) > 1 else float("inf")
         row[f"minus_{arm}"] = round(statistics.mean(apart), 5)
         row[f"±_{arm}"] = round(student(max(len(apart) - 1, 1)) * error, 5)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from features.algebra import RELATIONS, Count, Distinct, Expression, Latest, Ratio
+from features.stage_names import stage_name
 
 Dtype = Literal["count", "number", "category"]
 Value = float | str | None
@@ -94,8 +95,12 @@ class Feature:
         """
         if value is None or (isinstance(value, float) and math.isnan(value)) or (value == 0 and self._is_amount):
             return self.absent[language]
-        text = value if isinstance(value, str) else _number(float(value))
-        return self.saying[language].format(n=text)
+        return self.saying[language].format(n=self._told(value, language))
+
+    def _told(self, value: float | str, language: str) -> str:
+        if isinstance(value, str):
+            return stage_name(value, language) if self.unit == "stage" else value
+        return _number(float(value))
 
     @property
     def _is_amount(self) -> bool:

@@ -140,6 +140,7 @@ CONTENT_STAGES = ("tofu", "mofu", "bofu")
 ROLES = ("decision_maker", "champion", "influencer", "user", "procurement", "finance", "unknown")
 SET_BY = ("marketing", "sales", "rule", "import")
 ORIGINS = ("server", "recorded", "assumed")
+EVALUATORS = ("single", "bulk")
 ENTITIES = ("account", "contact")
 
 FACT_COLUMNS = (
@@ -340,13 +341,15 @@ _TABLES = (
     Table(
         "scores",
         "every score given, with what it takes to give it again",
-        ("account_id", "goal", "scored_at", "ledger_seq", "model_digest"),
+        ("account_id", "goal", "scored_at", "ledger_seq", "model_digest", "agreement_digest", "origin"),
         (
             _text("account_id", "the account", required=True),
             _text("goal", "the goal", required=True),
             _time("scored_at", "the moment it is about: asOf of the answer", required=True),
             Column("ledger_seq", Type.INTEGER, "position of the ledger that it rests on", required=True),
             _text("model_digest", "content of the model that gave it", required=True),
+            _text("agreement_digest", "what of the agreement decides scores, as a fingerprint", required=True),
+            _text("origin", "asked for alone, or with all accounts at once", required=True, choices=EVALUATORS),
             _text("model_version", "model and calibration revision, or points", required=True),
             _time("given_at", "when it was first given", required=True),
             Column("probability", Type.NUMBER, "calibrated probability; missing for points"),

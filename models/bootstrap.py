@@ -2,6 +2,8 @@
 
 The rows of an account come out together, so a draw takes whole accounts, with replacement. Every model is measured on
 the same draws: the interval of a difference is then that of the pairs, much narrower than those of its two sides.
+A draw without a positive row, or without a negative one, can not be measured and is drawn again: with a handful of
+positive accounts, intervals are those of draws that hold one at least.
 
 An interval is the value plus and minus 1.645 standard deviations over the draws, within what the measure can be.
 Quantiles of the draws would do for smooth measures, but not for the calibration error, which every resampling inflates:
@@ -147,10 +149,15 @@ class Bootstrap:
         labels, account_id = np.asarray(y, dtype=np.float64), np.asarray(accounts)
         names, account = np.unique(account_id, return_inverse=True)
         w = np.ones_like(labels) if weights is None else np.asarray(weights, dtype=np.float64)
+        # Rows of one class have no draw with both.
+        classes = [of_class for of_class in (labels > 0, labels <= 0) if 0 < of_class.sum() < len(labels)]
+        needed = [np.bincount(account[of_class], minlength=len(names)) > 0 for of_class in classes]
         random = np.random.default_rng(seed)
         counts = np.empty((draws, len(names)), dtype=np.int16)
         for row in counts:
-            row[:] = np.bincount(random.integers(0, len(names), len(names)), minlength=len(names))
+            row[:] = _draw(random, len(names))
+            while not all(row[holds].any() for holds in needed):
+                row[:] = _draw(random, len(names))
         return cls(labels, account_id, account.astype(np.int64), w, counts, seed)
 
     def measure(self, logit: ArrayLike, *, capacity: float | None = None) -> Measured:
@@ -286,6 +293,10 @@ class Bootstrap:
                 "calibration_slope": slope + (h11 * gx - hx1 * g1) / determinant,
                 "calibration_intercept": intercept + (hxx * g1 - hx1 * gx) / determinant,
             }
+
+
+def _draw(random: np.random.Generator, accounts: int) -> Integers:
+    return np.bincount(random.integers(0, accounts, accounts), minlength=accounts)
 
 
 def _cumulated(of_row: Floats, last: Integers) -> Floats:

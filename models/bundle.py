@@ -2,7 +2,8 @@
 
 ::
 
-    manifest.json      format, goal, kind, times, features and encoding, metrics, hash and size of every other file
+    manifest.json      format, goal and its question, kind, times, features and encoding, metrics, hash and size of
+                       every other file
     model.json | .txt  coefficients, or LightGBM's text
     calibration.json   the Platt line, its revision, and the band of its 90 % interval
     value.json         what a win would be worth; null where no amount is known
@@ -36,9 +37,10 @@ from models.propensity import SCORERS, Scorer, scorer_from_files
 from models.value import ValueModel
 
 if TYPE_CHECKING:
+    from features.agreement import Goal
     from features.catalogue import Catalogue
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 
 _PARTS = ("calibration.json", "catalogue.json", "background.json", "value.json")
@@ -52,6 +54,8 @@ class Bundle:
     Parameters
     ----------
     goal : str
+    question : mapping
+        What the goal asked when it was trained (`question_of`).
     kind : str
         ``points``, ``logistic`` or ``lightgbm``.
     rung : str
@@ -75,6 +79,7 @@ class Bundle:
     """
 
     goal: str
+    question: Mapping[str, Any]
     kind: str
     rung: str
     trained_at: int
@@ -124,10 +129,15 @@ class Bundle:
                 raise BundleError(f"{int(wrong.sum())} of {len(expected)} {what} of the golden batch differ.")
 
 
+def question_of(goal: Goal) -> dict[str, Any]:
+    """Return what a goal asks, as plain values: accounts of a kind of cycle, from where, to where, in how many days."""
+    return {"kind": goal.kind, "from": list(goal.from_), "reach": goal.reach, "within_days": goal.within_days}
+
+
 def save_bundle(
     folder: Path,
     *,
-    goal: str,
+    goal: Goal,
     scorer: Scorer,
     calibration: Platt,
     encoding: Encoding,
@@ -144,7 +154,7 @@ def save_bundle(
     Parameters
     ----------
     folder : Path
-    goal : str
+    goal : Goal
     scorer, calibration, encoding, background
         From the ladder and `models.background.fit_background`.
     catalogue : features.catalogue.Catalogue
@@ -174,7 +184,8 @@ def save_bundle(
     }
     manifest: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
-        "goal": goal,
+        "goal": goal.name,
+        "question": question_of(goal),
         "kind": scorer.kind,
         "rung": scorer.name,
         "trained_at": trained_at,
@@ -312,6 +323,7 @@ def _parse(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
         raise BundleError("The features of the manifest, the encoding and the catalogue are not the same.")
     return Bundle(
         goal=str(manifest["goal"]),
+        question=dict(manifest["question"]),
         kind=scorer.kind,
         rung=scorer.name,
         trained_at=int(manifest["trained_at"]),

@@ -7,14 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.arrays import Floats
+from models.arrays import Floats, Integers
 from models.encoding import Encoding
 from models.fitting import Sample
-from models.propensity import LogisticScorer, Terms
+from models.propensity import LIMIT, LogisticScorer, Terms
 
 INVERSE_PENALTY = 0.05
 """`C` of the logistic regression, on standardised terms."""
+
+FEWEST_KNOWN = 10
+"""Accounts in which a feature must be known to have a term: a scale learnt from fewer is chance."""
 
 NO_TERMS = Terms(np.zeros(0, dtype=np.int64), (), np.zeros(0), np.zeros(0), np.zeros(0))
 """The design of a constant."""
@@ -81,13 +85,14 @@ def logistic_pipeline(sample: Sample, encoding: Encoding) -> Any:
     """Return the unfitted scikit-learn pipeline of the logistic rung.
 
     Numbers get their median where missing, a signed ``log(1 + |x|)`` (counts, recencies, decays and money all have long
-    tails) and unit variance, beside an indicator of being missing; categories become one indicator per value, missing
-    being a value.
+    tails) and unit variance, cut at `LIMIT` standard deviations, beside an indicator of being missing; categories
+    become one indicator per value, missing being a value. A feature known in fewer than `FEWEST_KNOWN` accounts has no
+    term.
 
     Parameters
     ----------
     sample : Sample
-        Tells which columns have missing values.
+        Tells which columns have missing values, and in how many accounts each is known.
     encoding : Encoding
     """
     from sklearn.compose import ColumnTransformer
@@ -97,19 +102,21 @@ def logistic_pipeline(sample: Sample, encoding: Encoding) -> Any:
     from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
     missing = np.isnan(sample.X)
+    is_known = _accounts_known(~missing, sample.groups) >= FEWEST_KNOWN
     is_category = np.isin(np.arange(sample.X.shape[1]), encoding.category_columns)
     # A column with one value says nothing, and the cost of a Newton step grows with the square of the columns.
     varies = np.max(sample.X, axis=0, where=~missing, initial=-np.inf) > np.min(
         sample.X, axis=0, where=~missing, initial=np.inf
     )
     partly_missing = missing.any(axis=0) & ~missing.all(axis=0)
-    numeric = np.flatnonzero(varies & ~is_category).tolist()
-    with_missing = np.flatnonzero(partly_missing & ~is_category).tolist()
-    categories = np.flatnonzero((varies | partly_missing) & is_category).tolist()
+    numeric = np.flatnonzero(is_known & varies & ~is_category).tolist()
+    with_missing = np.flatnonzero(is_known & partly_missing & ~is_category).tolist()
+    categories = np.flatnonzero(is_known & (varies | partly_missing) & is_category).tolist()
     numbers = [
         ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
         ("log", FunctionTransformer(_signed_log)),
         ("scale", StandardScaler()),
+        ("cut", FunctionTransformer(_cut)),
     ]
     blocks = [
         ("numbers", Pipeline(numbers), numeric),
@@ -146,16 +153,25 @@ def _read_terms(design: Any) -> Terms:
             for column, levels in zip(columns, block.categories_, strict=True):
                 terms += [(column, "level", level, 0.0, 1.0) for level in levels]
     column, transform, value, centre, scale = zip(*terms, strict=True)
-    return Terms(
-        np.array(column, dtype=np.int64),
-        transform,
-        *(np.array(part, dtype=np.float64) for part in (value, centre, scale)),
-    )
+    numbers = [np.array(part, dtype=np.float64) for part in (value, centre, scale)]
+    return Terms(np.array(column, dtype=np.int64), transform, numbers[0], numbers[1], numbers[2])
 
 
 def _signed_log(x: Floats) -> Floats:
     logged: Floats = np.sign(x) * np.log1p(np.abs(x))
     return logged
+
+
+def _cut(x: Floats) -> Floats:
+    return np.clip(x, -LIMIT, LIMIT)
+
+
+def _accounts_known(known: NDArray[np.bool_], groups: Integers) -> Integers:
+    """Return for each column in how many accounts it has a value, of shape (n_features,)."""
+    order = np.argsort(groups, kind="stable")
+    first = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    counts: Integers = np.logical_or.reduceat(known[order], first, axis=0).sum(axis=0)
+    return counts
 
 
 def _rate(sample: Sample) -> float:

@@ -29,6 +29,9 @@ UNIT = 50.0
 REASONS = 3
 """Reasons at most each way."""
 
+_LEAST = 0.5
+"""Points from which touches are a reason: fewer would be told as none."""
+
 
 @dataclass(frozen=True)
 class PointsScorer:
@@ -147,7 +150,7 @@ class PointsScore:
     score : int
         1 to 99: ``100 (1 - 2 ** (-points / 50))``, rounded and kept within 1 and 99.
     up, down : tuple of PointsReason
-        The touch types that add and take away most, the strongest first.
+        The touch types that add and take away most, the strongest first; none below half a point.
     """
 
     points: float
@@ -168,18 +171,18 @@ def points_score(agreement: Agreement, declared: Sequence[Feature], values: Sequ
         Their values, in the same order.
     """
     value_of = {feature.name: (feature, value) for feature, value in zip(declared, values, strict=True)}
-    reasons = []
+    total, reasons = 0.0, []
     for name, points in points_features(agreement).items():
         feature, value = value_of[name]
         earned = points * float(np.nan_to_num(np.float64(value or 0.0)))
-        if earned:
+        total += earned
+        if abs(earned) >= _LEAST:
             said = {"en": f"{earned:+,.0f} points", "zh": f"{earned:+,.0f} 分"}
             texts = {
                 "en": f"{feature.phrase(value, 'en')}: {said['en']}",
                 "zh": f"{feature.phrase(value, 'zh')}：{said['zh']}",
             }
             reasons.append(PointsReason(feature.concept.replace(" ", "_"), texts, earned))
-    total = sum(reason.points for reason in reasons)
     strongest = sorted(reasons, key=lambda reason: -abs(reason.points))
     return PointsScore(
         total,

@@ -22,6 +22,9 @@ from models.points import PointsScorer
 
 TRANSFORMS = ("log", "linear", "missing", "level")
 
+LIMIT = 5.0
+"""Standard deviations beyond which a standardised term says no more: nobody has seen what a line would say there."""
+
 
 class Scorer(Protocol):
     """A fitted model of any kind. Rows of `X` are encoded features, missing values NaN."""
@@ -57,10 +60,11 @@ class Terms:
     column : array of int, shape (n_terms,)
         The feature each term reads.
     transform : tuple of str
-        ``log``: ``(sign(x) log(1 + |x|) - centre) / scale`` with a missing x replaced by `value`;
-        ``linear``: ``(x - centre) / scale``, likewise;
+        ``log``: ``(sign(x) log(1 + |x|) - centre) / scale`` with a missing x replaced by `value`, cut to
+        ``[-limit, limit]``; ``linear``: ``(x - centre) / scale``, likewise but not cut;
         ``missing``: 1 where x is missing; ``level``: 1 where x is `value`, and NaN is a level like another.
     value, centre, scale : array of shape (n_terms,)
+    limit : float, default=LIMIT
     """
 
     column: Integers
@@ -68,16 +72,20 @@ class Terms:
     value: Floats
     centre: Floats
     scale: Floats
+    limit: float = LIMIT
 
     def design(self, X: Floats) -> Floats:
         """Return the design matrix, of shape (n, n_terms)."""
         x = X[:, self.column]
         missing = np.isnan(x)
         filled = np.where(missing, self.value, x)
-        number = np.where(self._is["linear"], filled, np.sign(filled) * np.log1p(np.abs(filled)))
+        logged = (np.sign(filled) * np.log1p(np.abs(filled)) - self.centre) / self.scale
         level = (x == self.value) | (missing & np.isnan(self.value))
-        scaled = (number - self.centre) / self.scale
-        chosen = np.where(self._is["missing"], missing, np.where(self._is["level"], level, scaled))
+        chosen = np.select(
+            [self._is["missing"], self._is["level"], self._is["linear"]],
+            [missing, level, (filled - self.centre) / self.scale],
+            np.clip(logged, -self.limit, self.limit),
+        )
         return np.asarray(chosen, dtype=np.float64)
 
     def to_json(self) -> dict[str, Any]:
@@ -88,6 +96,7 @@ class Terms:
             "value": [None if np.isnan(value) else value for value in self.value.tolist()],
             "centre": self.centre.tolist(),
             "scale": self.scale.tolist(),
+            "limit": self.limit,
         }
 
     @classmethod
@@ -109,7 +118,10 @@ class Terms:
             raise BundleError("The terms of the linear model do not fit one another.")
         if len(column) and not (column.min() >= 0 and column.max() < n_features):
             raise BundleError(f"The linear model reads a feature beyond its {n_features}.")
-        return cls(column, transform, value, centre, scale)
+        limit = float(document["limit"])
+        if not limit > 0:
+            raise BundleError(f"`limit` of the linear model must be above 0. Got {limit} instead.")
+        return cls(column, transform, value, centre, scale, limit)
 
     @cached_property
     def _is(self) -> dict[str, np.ndarray[Any, np.dtype[np.bool_]]]:

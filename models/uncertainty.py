@@ -5,8 +5,13 @@ outcomes: its sandwich covariance V, in which an account counts as one observati
 ``v(m) = (m, 1) V (m, 1)'``. The *margin* would be another one had other accounts taught: the scorers of the K folds,
 each taught without one fold, give by the delete-a-fold jackknife ``j(m) = (K - 1) / K sum_k (m_k - mean)^2``, averaged
 over the rows whose margin is near m. The level that the fold scorers share is the line's affair, so that it is not
-counted twice. Half the band is ``t sqrt(v(m) + a^2 j(m))`` with the 95th percentile t of Student's distribution with
-as many degrees of freedom as there are accounts with a positive outcome: the rarer class decides what is known.
+counted twice. Beyond the margins seen, v goes on by its formula and j grows with the square of the distance from their
+mean, as it does where fold scorers are straight lines that disagree. Half the band is ``t sqrt(v(m) + a^2 j(m))`` with
+the 95th percentile t of Student's distribution with as many degrees of freedom as there are accounts with a positive
+outcome: the rarer class decides what is known.
+
+The band is that of accounts like those that taught: among accounts that are unlike them and yet have an ordinary
+margin, fewer intervals than nine of ten hold the truth.
 
 References
 ----------
@@ -31,7 +36,7 @@ LEVEL = 0.9
 """Share of intervals that hold the truth."""
 
 _KNOTS = 41
-"""Margins at most at which the band is kept; it is a straight line in between, and level beyond the outermost."""
+"""Margins at most at which the band is kept, besides one beyond either end; it is a straight line in between."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,13 @@ class Band:
     half_width: tuple[float, ...]
 
     def at(self, margin: ArrayLike) -> Floats:
-        """Return half the width at some margins, in log-odds."""
-        half: Floats = np.interp(np.asarray(margin, dtype=np.float64), self.margin, self.half_width)
+        """Return half the width at some margins, in log-odds; beyond the outermost it goes on as it ends, or level."""
+        m = np.asarray(margin, dtype=np.float64)
+        half: Floats = np.interp(m, self.margin, self.half_width)
+        if len(self.margin) > 1:
+            rise = np.diff(self.half_width) / np.diff(self.margin)
+            half = half + max(-rise[0], 0.0) * np.maximum(self.margin[0] - m, 0.0)
+            half = half + max(rise[-1], 0.0) * np.maximum(m - self.margin[-1], 0.0)
         return half
 
     def interval(self, margin: ArrayLike, logit: ArrayLike) -> tuple[Floats, Floats]:
@@ -120,11 +130,12 @@ def fit_band(
     of_row = np.unique(np.asarray(groups), return_inverse=True)[1]
     winners = len(np.unique(of_row[(labels > 0) & (w > 0)]))
     knots = np.unique(np.quantile(m, np.linspace(0.0, 1.0, _KNOTS)))
+    unsure = _smoothed(m, _jackknife(np.stack(siblings), w), w, knots) if len(siblings) > 1 else np.zeros_like(knots)
+    if len(knots) > 1:
+        knots, unsure = _beyond(knots, unsure, float(np.average(m, weights=w)))
     design = np.stack([knots, np.ones_like(knots)])
     covariance = _sandwich(slope, intercept, m, labels, of_row, w)
-    variance = np.einsum("ik,ij,jk->k", design, covariance, design)
-    if len(siblings) > 1:
-        variance = variance + slope**2 * _smoothed(m, _jackknife(np.stack(siblings), w), w, knots)
+    variance = np.einsum("ik,ij,jk->k", design, covariance, design) + slope**2 * unsure
     half = student(max(winners, 1)) * np.sqrt(np.maximum(variance, 0.0))
     return Band(tuple(knots.tolist()), tuple(half.tolist()))
 
@@ -162,6 +173,14 @@ def _smoothed(m: Floats, variance: Floats, w: Floats, knots: Floats) -> Floats:
     held = total > 0
     filled: Floats = np.interp(knots, knots[held], summed[held] / total[held])
     return filled
+
+
+def _beyond(knots: Floats, variance: Floats, centre: float) -> tuple[Floats, Floats]:
+    """Return the knots with one more at either end, as far out again, and the variance that grows on the way there."""
+    ends = knots[[0, -1]]
+    far = ends + (ends - ends[::-1])
+    grown = variance[[0, -1]] * ((far - centre) / (ends - centre)) ** 2
+    return np.array([far[0], *knots, far[1]]), np.array([grown[0], *variance, grown[1]])
 
 
 def student(freedom: int) -> float:

@@ -14,9 +14,9 @@
 # %% [markdown]
 # # Explore a market
 #
-# Before any model: what is in the books of a company that sells to companies, how its two clocks run, and what a model
-# is told of an account at a moment. The market is simulated, small, and the same on every machine; your own ledger
-# opens with the same calls.
+# Before any model: what is in the books of a company that sells to companies, how its two clocks run, and what a
+# model is told of an account at a moment. The market is simulated, small, and the same on every machine; your own
+# ledger opens with the same calls.
 
 # %%
 import tempfile
@@ -43,12 +43,13 @@ from features.synthetic import PRESETS, simulate, write
 
 scratch = tempfile.TemporaryDirectory(prefix="smarketing-")
 folder = Path(scratch.name)
+pd.options.display.max_colwidth = 100
 
 # %% [markdown]
 # ## A market and its ledger
 #
-# `simulate` lets a vendor of software live through two years and returns two things: the tables its systems would send,
-# and the truth that nobody could see. Times are whole microseconds since 1970, in UTC.
+# `simulate` lets a vendor of software live through two years and returns two things: the tables its systems would
+# send, and the truth that nobody could see. Times are whole microseconds since 1970, in UTC.
 
 # %%
 UNTIL = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
@@ -57,8 +58,8 @@ write(simulation, folder / "market")
 pd.Series({name: table.num_rows for name, table in simulation.tables.items()}, name="rows sent").to_frame()
 
 # %% [markdown]
-# Intake loses nothing silently. Look for `duplicates` (sent twice), `corrected` (a later revision of the same row) and
-# `unattached` (a touch of somebody whose account is not known yet).
+# Intake loses nothing silently. Look for `duplicates` (sent twice), `corrected` (a later revision of the same row)
+# and `unattached` (a touch of somebody whose account is not known yet).
 
 # %%
 agreement = Agreement.load()
@@ -70,8 +71,9 @@ pd.Series({name: count for name, count in summary.as_dict().items() if name != "
 # %% [markdown]
 # ## Touches
 #
-# The agreement tells *levers*, which we choose to pull, from *responses*, which the account gives by itself. Look at how
-# few touches come in, compared with those that go out: the inbound ones are what shows interest.
+# A touch is *inbound* when the account acts, *outbound* when we do, *internal* when nobody outside noticed, and a
+# *signal* when it was heard of elsewhere. Look at the colours, not at the names: even channels that we pay for mostly
+# record what the account did with what we sent (an e-mail that nobody clicked is no touch).
 
 # %%
 touches = tables["account_touches"].to_pandas()
@@ -83,9 +85,9 @@ plt.show()
 # %% [markdown]
 # ## Two clocks
 #
-# Each row knows when it happened (`occurred_at`) and when we learnt of it (`known_at`). Web touches arrive within
-# minutes, guest lists of events within days, and some touches get their account only when a device is recognised.
-# Whatever lies right of the dashed line was not there for a score given a day after it happened.
+# Each row knows when it happened (`occurred_at`) and when we learnt of it (`known_at`). Most web touches arrive
+# within minutes, guest lists of events within days; every fifth web touch gets its account only when a device is
+# recognised. Whatever lies right of the dashed line could not enter a score given a day after it happened.
 
 # %%
 touches["late_hours"] = (touches["known_from"] - touches["occurred_at"]).clip(lower=3_600_000) / (DAY / 24)
@@ -98,8 +100,8 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
-# A correction closes the old row and opens a new one: nothing is overwritten. Both revisions of one touch stand below.
-# A computation as of a moment between the two `known_at` sees the first, today's sees the second.
+# A correction closes the old row and opens a new one: nothing is overwritten. Both revisions of one touch stand
+# below. A computation as of a moment between the two `known_at` sees the first, today's sees the second.
 
 # %%
 corrected = sent[sent["revision"] == 2].iloc[0]
@@ -111,7 +113,7 @@ history[["event_id", "revision", "channel", "touch_type"]].assign(**clocks)
 # ## Stages
 #
 # Stage changes and deals together say where a cycle stands. The bars count accounts that ever stood at a stage of a
-# *new* cycle: each step loses some, and most are lost early.
+# *new* cycle: the first step loses the most.
 
 # %%
 relations = build(tables, agreement)
@@ -125,13 +127,15 @@ plt.show()
 # ## Buying groups
 #
 # Companies do not buy, people in them do. Left: how many people of an account took part; right: in which role they
-# touch us, for accounts that won a deal and for the others. Where winners have more of a role, that role is a signal.
+# touch us, for accounts that won a deal and for the others. Breadth goes with winning, roles hardly do: in this
+# market they do not change the chances. Mind that winners had more time to gather people; features look at a moment
+# instead.
 
 # %%
 seen = relations.tables["touches"].to_pandas()
 people = seen[seen["contact_id"].notna()]
 won = new.loc[new["stage"] == "won", "account"].unique()
-outcome = np.where(people["account"].isin(won), "won", "not won")
+outcome = pd.Series(np.where(people["account"].isin(won), "won", "not won"), people.index, name="")
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), width_ratios=(1, 1.4))
 size = people.groupby(["account", outcome])["contact_id"].nunique().unstack()
 left.hist([size["not won"].dropna(), size["won"].dropna()], bins=np.arange(0.5, 9.5), density=True)
@@ -164,8 +168,8 @@ pd.DataFrame(rows, columns=["goal", "snapshots", "complete", "base rate", "media
 # %% [markdown]
 # ## What is known of an account at a moment
 #
-# Features are declared once, with their meaning in words. Here is one account as of the first of October, as the service
-# would see it: the ten largest counts and decays, said the way a salesperson reads them.
+# Features are declared once, with their meaning in words. Here is one account as of the first of October, as the
+# service would see it: the ten behaviours with the largest counts, in the words that people read.
 
 # %%
 declared = catalogue(agreement)
@@ -174,17 +178,21 @@ busiest = relations.account_ids[seen["account"].mode()[0]]
 as_of = UNTIL - 92 * DAY
 values = online.evaluate(online.prepare(relations, busiest), as_of)
 told = pd.DataFrame(
-    [(one.name, one.family, value, one.phrase(value, "en")) for one, value in zip(declared.features, values)],
-    columns=["feature", "family", "value", "in words"],
+    [
+        (one.concept, one.dtype, one.name, value, one.phrase(value, "en"))
+        for one, value in zip(declared.features, values)
+    ],
+    columns=["concept", "dtype", "feature", "value", "in words"],
 )
-told[told["family"].isin(["frequency", "decayed engagement"])].sort_values("value", ascending=False).head(10)
+largest = told[told["dtype"] == "count"].sort_values("value", ascending=False)
+largest.drop_duplicates("concept").head(10).drop(columns="dtype")
 
 # %% [markdown]
 # ## One definition, two engines
 #
-# Training evaluates millions of snapshots with DuckDB; the service evaluates one account in less than a millisecond with
-# numpy. Both read the same declarations. The largest difference over 300 random (account, moment) pairs should be
-# nothing but rounding: this is what makes a score in training the score in use.
+# Training evaluates millions of snapshots with DuckDB; the service evaluates one account in less than a millisecond
+# with numpy. Both read the same declarations. The largest difference over 300 random (account, moment) pairs should
+# be nothing but rounding: this is what makes a score in training the score in use.
 
 # %%
 random = np.random.default_rng(1)

@@ -12,11 +12,11 @@
 # ---
 
 # %% [markdown]
-# %% [markdown]
 # # Decide
 #
-# A probability is worth what it changes. Here it meets the agreement: what a visit costs, how many the team can make, what
-# a win brings. What does ranking gain, where lies the threshold, what do intervals add, and what is calibration worth?
+# A probability is worth what it changes. Here it meets the agreement: what a visit costs, how many the team can make,
+# what a win brings. What does ranking gain, where lies the threshold, what do intervals add, and what is calibration
+# worth?
 
 # %%
 import tempfile
@@ -34,6 +34,7 @@ from features.intake.jobs import plan
 from features.intake.rows import RowParser
 from features.ledger import Ledger
 from features.synthetic import PRESETS, simulate, write
+from models.bootstrap import Bootstrap
 from models.bundle import load_bundle
 from models.metrics import auc, precision_at, sigmoid
 from training.config import load_config
@@ -46,8 +47,8 @@ folder = Path(scratch.name)
 # %% [markdown]
 # ## A model and its test
 #
-# A market, a trained model, and the snapshots of a later time that judged it. Decisions are made at moments of the grid, so
-# those are kept: at each moment, every account that the goal applies to.
+# A market, a trained model, and the snapshots of a later time that judged it. Decisions are made at moments of the
+# grid, so those are kept: at each moment, every account that the goal applies to.
 
 # %%
 UNTIL = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
@@ -56,7 +57,8 @@ with Ledger.open(folder / "smarketing.db") as ledger:
     ingest(ledger, RowParser(Agreement.load(), ledger.email_key()), plan([folder / "market"], None)[0])
     tables = ledger.tables()
 
-quick = ["snapshots.every=28", "data.max_train=1500", "data.max_test=1500", "lightgbm.learning_rate=0.2"]
+quick = ["snapshots.every=28", "data.max_train=1500", "data.max_test=1500", "split.folds=3"]
+quick += ["lightgbm.learning_rate=0.2"]
 agreement, config = load_config(None, goal="won_90d", settings=quick, seed=1)
 data = build_dataset(tables, agreement, config)
 trained = train_on(data, agreement, config)
@@ -72,16 +74,16 @@ print(f"{bundle.rung}: {len(p):,} snapshots at {len(np.unique(as_of))} moments, 
 # %% [markdown]
 # ## Capacity
 #
-# The agreement says what a next step costs and how many the team can take in a week. Calls reach everybody in a market
-# this small; visits do not. So the question is: *which twenty accounts do we visit?*
+# The agreement says what a next step costs and how many the team can take in a week. Calls reach everybody in a
+# market this small; visits do not. So the question is: *which twenty accounts do we visit?*
 
 # %%
 visit = agreement.actions["visit"]
 pd.DataFrame([vars(action) for action in agreement.actions.values()])
 
 # %% [markdown]
-# Precision at capacity: of the accounts that would be visited at each moment, how many win? Compare with visiting anybody,
-# and with the list that a seer would write, who still can not find more winners than there are.
+# Precision at capacity: of the accounts that would be visited at each moment, how many win? Compare with visiting
+# anybody, and with the list that a seer would write, who still can not find more winners than there are.
 
 # %%
 rows = []
@@ -91,8 +93,10 @@ for moment in np.unique(as_of):
     best = min(won[here].sum() / capacity, 1.0)
     rows.append((len(p[here]), precision_at(won[here], p[here], capacity), won[here].mean(), best))
 at_capacity = pd.DataFrame(rows, columns=["accounts", "model", "anybody", "seer"])
-at_capacity.index = pd.Index(np.unique(as_of).astype("datetime64[us]").astype("datetime64[D]"), name="asked on")
-at_capacity[["anybody", "model", "seer"]].plot.bar(figsize=(8, 3), ylabel="share that won", xlabel="", rot=0, width=0.75)
+at_capacity.index = pd.Index(np.unique(as_of).astype("datetime64[us]").astype("datetime64[D]").astype(str))
+at_capacity[["anybody", "model", "seer"]].plot.bar(
+    figsize=(8, 3), ylabel="share that won", xlabel="", rot=0, width=0.75
+)
 plt.show()
 means = at_capacity.mean()
 print(f"{means['model'] / means['anybody']:.1f} times as many winners among those visited as among all")
@@ -100,8 +104,8 @@ print(f"{means['model'] / means['anybody']:.1f} times as many winners among thos
 # %% [markdown]
 # ## Lift
 #
-# The same question for any capacity: of all winners, how many are among the best so many percent? The shaded band is the
-# 90 % interval of the lift, in the declared use of scores. The diagonal is chance.
+# The same question for any capacity: of all winners, how many are among the best so many percent? The shaded band is
+# the 90 % interval of the lift, in the declared use of scores. The diagonal is chance.
 
 # %%
 gains = trained.report.diagnosis.lift
@@ -118,9 +122,9 @@ plt.show()
 # %% [markdown]
 # ## Expected revenue
 #
-# Twenty likely small deals, or ten unlikely large ones? The bundle also knows what a win of this account would be worth,
-# with an interval that nine of ten amounts lie in. Ranking by `p * amount` moves large accounts up; compare what the visited
-# accounts in fact brought, over all moments.
+# Twenty likely small deals, or ten unlikely large ones? The bundle also knows what a win of this account would be
+# worth, with an interval that nine of ten amounts lie in. Ranking by `p * amount` moves large accounts up; compare
+# what the visited accounts in fact brought, over all moments (a win counts at each moment at which it was ahead).
 
 # %%
 expected = bundle.value.expected(X, p)
@@ -140,10 +144,11 @@ pd.DataFrame(rows, columns=["ranked by", "visits", "winners", f"won in {agreemen
 # %% [markdown]
 # ## A threshold from cost and benefit
 #
-# With capacity to spare, how far down the list is a visit still worth its cost? That needs one number that no propensity
-# model knows: what a visit *changes*. Suppose that visiting an account that is about to buy brings `GAIN` of its deal (a
-# smaller discount, say). Then a visit pays where `p * GAIN * amount > cost`. Look where the curve of real profit has its
-# top: near the threshold that theory names, if probabilities come true.
+# With capacity to spare, how far down the list is a visit still worth its cost? That needs one number that no
+# propensity model knows: what a visit *changes*. Suppose that visiting an account that is about to buy brings `GAIN`
+# of its deal (a smaller discount, say). Then a visit pays where `p * GAIN * amount > cost`. If probabilities come
+# true, the curve of real profit is at its top near the threshold that theory names. See how flat the top is, and how
+# steep the fall on its left: to visit too many costs far more than to visit too few.
 
 # %%
 GAIN = 0.10
@@ -162,23 +167,30 @@ plt.show()
 # %% [markdown]
 # ## What calibration is worth
 #
-# Bend the probabilities and keep their order: AUC and every ranking stay the same, to the digit. Yet the threshold now
-# stands at the wrong place, and the profit at it falls. The difference is what calibration is worth here; the wrong scales
-# are those of a model that is twice too sure, too timid, or right on data in which wins were three times as frequent.
+# Bend the probabilities and keep their order: AUC and every ranking stay the same, to the digit. Yet the threshold
+# now stands at another place. The bent scales are those of a model that is twice too sure, too timid, or right for a
+# market in which wins are three times as likely. The change of profit, with its 90 % interval over accounts, is what
+# calibration is worth here: beyond doubt for whoever visits too many, within luck where the top is flat.
 
 # %%
 bent = {"calibrated": logit, "too sure": 2 * logit, "too timid": 0.4 * logit, "other base rate": logit + np.log(3)}
+drawn = Bootstrap.of(won, data.account_id[asked])
+brings = won * benefit - visit.cost
 rows = []
 for name, values in bent.items():
     visited = sigmoid(values) > threshold
-    rows.append((name, auc(won, values), sigmoid(values).mean(), visited.sum(), (won[visited] * benefit - visit.cost).sum()))
-pd.DataFrame(rows, columns=["scale", "AUC", "mean probability", "visits", "profit"]).round({"AUC": 3, "mean probability": 3, "profit": 0})
+    changed = drawn.mean((visited * 1.0 - (p > threshold)) * brings * len(won))
+    change = f"{changed.value:+,.0f} ({changed.low:+,.0f} to {changed.high:+,.0f})"
+    rows.append((name, f"{auc(won, values):.4f}", sigmoid(values).mean(), visited.sum(), brings[visited].sum(), change))
+scales = pd.DataFrame(rows, columns=["scale", "AUC", "mean probability", "visits", "profit", "change of profit"])
+scales.round({"mean probability": 3, "profit": 0})
 
 # %% [markdown]
 # ## Intervals
 #
-# A probability from few outcomes has an interval. Where the whole interval lies on one side of the threshold the decision is
-# clear; where it straddles it, a cheap step that tells more (a call) may come before a dear one (a visit).
+# A probability from few outcomes has an interval. Where the whole interval lies on one side of the threshold the
+# decision is clear; where it straddles it, a cheap step that tells more (a call) may come before a dear one (a
+# visit).
 
 # %%
 bottom, top = bundle.calibration.band.interval(bundle.scorer.margin(X), logit)
@@ -196,15 +208,22 @@ pd.DataFrame({"decision": decision, "snapshots": 1, "won": won, "p": p}).groupby
 ).round(3)
 
 # %% [markdown]
-# Whom to visit when being wrong is dear: rank by the *lower end*. It prefers accounts whose probability is well supported.
-# See how many of the twenty change, and whether more of them win; with few moments the answer may well be "no difference".
+# Ranked by the *lower end* the twenty are nearly the same: the band belongs to the score, so it grows smoothly along
+# the ranking. What changes is how far down one goes. Who must not waste a visit lets only the lower end clear the
+# threshold: fewer visits, more of them right, less profit in all. Who must not miss a win takes the upper end.
 
 # %%
-place_by = {name: pd.Series(-by).groupby(as_of).rank(method="first").to_numpy() for name, by in {"p": p, "low": bottom}.items()}
-chosen = {name: place <= visit.capacity for name, place in place_by.items()}
-kept = (chosen["p"] & chosen["low"]).sum() / chosen["p"].sum()
-print(f"{kept:.0%} of the visits are the same")
-print(f"won: {won[chosen['p']].mean():.3f} ranked by probability, {won[chosen['low']].mean():.3f} by its lower end")
+ranks = [pd.Series(-by).groupby(as_of).rank(method="first").to_numpy() for by in (p, bottom)]
+same = np.all([rank <= visit.capacity for rank in ranks], axis=0).sum() / (ranks[0] <= visit.capacity).sum()
+print(f"{same:.0%} of the visits within capacity are the same")
+rows = []
+for name, by in {"lower end": bottom, "probability": p, "upper end": top}.items():
+    visited = by > threshold
+    rows.append(
+        (name, visited.sum(), won[visited].mean(), brings[visited].sum(), brings[visited].sum() / visited.sum())
+    )
+columns = ["clears the threshold", "visits", "share that won", "profit", "profit per visit"]
+pd.DataFrame(rows, columns=columns).round({"share that won": 3, "profit": 0, "profit per visit": 0})
 
 # %%
 scratch.cleanup()
@@ -214,7 +233,7 @@ scratch.cleanup()
 #
 # - Set `GAIN` to what an experiment of your own found. Below which value does no visit pay?
 # - Give the agreement your own costs and capacities, `Agreement.load(Path("smarketing.toml"))`, and another goal.
-# - A visit does not help most where a win is most likely: with an effect `d` in log-odds it adds `sigmoid(L + d) - p`, most
-#   of all in the middle. Rank by that, and see who moves.
-# - Replace `won` by the true probabilities of a simulated market (`Rollouts` of `features.synthetic`): how much of the
-#   distance between model and seer is luck that nobody can foresee?
+# - A visit does not help most where a win is most likely: an effect of `d` in log-odds adds
+#   `sigmoid(L + d) - p`, most of all in the middle. Rank by that, and see who moves.
+# - Replace `won` by the true probabilities of a simulated market (`Rollouts` of `features.synthetic`): how much of
+#   the distance between model and seer is luck that nobody can foresee?

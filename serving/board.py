@@ -1,7 +1,7 @@
 """The scores of all accounts as of a stated moment: made by a child process, kept in a file, served from memory.
 
-A board is what ``smarketing score --all`` writes. It is made again when another model answers, and after a while when
-the ledger has moved; until the new one is there, the old one is shown, with its moment.
+A board is what ``smarketing score --all`` writes. It is made again when another model answers, after a while when the
+ledger has moved, and after a day; until the new one is there, the old one is shown, with its moment.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ _LOG = logging.getLogger("smarketing.serving")
 _LOOK_SECONDS = 0.5
 _PATIENCE = 5.0
 _RETRY_SECONDS = 60.0
+_FORGET = 3_600_000_000
+_DAY = 86_400_000_000
 _NICE = 5
 
 
@@ -54,7 +56,7 @@ class Board:
 
 
 class Boards:
-    """The boards of the goals that somebody has asked for, kept fresh one after the other by a thread.
+    """The boards of the goals that somebody has asked for in the last hour, kept fresh one by one by a thread.
 
     Parameters
     ----------
@@ -87,7 +89,7 @@ class Boards:
         self._clock = clock
         self._every = every_seconds
         self._boards: Mapping[str, Board] = MappingProxyType({})
-        self._wanted: set[str] = set()
+        self._asked: dict[str, int] = {}
         self._tried: dict[str, float] = {}
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
@@ -96,9 +98,9 @@ class Boards:
     def of(self, goal: str) -> Board | None:
         """Return the newest board of a goal; None while the first is made.
 
-        Who asks wants it kept fresh from now on: a service whose pages nobody opens makes none.
+        Who asks wants it kept fresh for an hour: a service whose pages nobody opens makes none.
         """
-        self._wanted.add(goal)
+        self._asked[goal] = self._clock()
         if goal not in self._boards:
             self._recall(goal)
         return self._boards.get(goal)
@@ -118,8 +120,8 @@ class Boards:
 
     def _keep(self) -> None:
         while not self._stopping.is_set():
-            for goal in sorted(self._wanted):
-                if not self._stopping.is_set():
+            for goal in sorted(self._asked):
+                if not self._stopping.is_set() and self._clock() - self._asked[goal] < _FORGET:
                     self._look(goal)
             self._stopping.wait(_LOOK_SECONDS)
 
@@ -138,14 +140,16 @@ class Boards:
         board = self._boards.get(goal)
         if board is None or board.version != self._version(goal):
             return True
-        return self._clock() - board.as_of >= 1e6 * self._every and self._ledger_seq() != board.ledger_seq
+        age = self._clock() - board.as_of
+        # Signals fade, so that scores move even while nothing happens.
+        return age >= _DAY or (age >= 1e6 * self._every and self._ledger_seq() != board.ledger_seq)
 
     def _version(self, goal: str) -> str:
         champion = self._champions.of(goal)
         return POINTS if champion is None else champion.version
 
     def _make(self, goal: str) -> None:
-        path = self._path(goal)
+        path, wanted = self._path(goal), self._version(goal)
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(".fresh.parquet")
         command = ["nice", "-n", str(_NICE), *self._command(goal, fresh)]
@@ -161,6 +165,10 @@ class Boards:
             fresh.replace(path)
             self._show(goal, path)
             self._tried.pop(goal, None)
+            # The command reads the models by itself: one it can not use would be asked for without end.
+            if (made := self._boards[goal].version) not in {wanted, self._version(goal)}:
+                _LOG.warning("The board of %s is by model %s, though %s answers.", goal, made, wanted)
+                self._tried[goal] = time.monotonic()
         elif not self._stopping.is_set():
             last = said.decode(errors="replace").strip().splitlines()[-1:]
             _LOG.error("The board of %s was not made (exit %d): %s", goal, self._child.returncode, " ".join(last))

@@ -12,14 +12,13 @@ from features.agreement import Agreement, Goal
 from features.catalogue import Catalogue
 from features.catalogue.assemble import points_features
 from features.offline import evaluate_parts
-from features.relations import Relations, Tables, account_codes, build
-from features.relations.stages import stage_timelines
+from features.relations import Relations, Tables, build
 from models.explain import Explained, Reason
 from models.points import PointsReason, points_score
 from serving.champion import Champion
 from serving.scorebook import POINTS
-from serving.scoring import grade_of
-from serving.standing import eligibility, standings_at
+from serving.scoring import grade_of, points_digest
+from serving.standing import eligibility, standings_at, timelines
 
 SCHEMA = pa.schema(
     [
@@ -46,11 +45,15 @@ SCHEMA = pa.schema(
             for part in ("code", "en", "zh", "points")
         ),
         pa.field("model_version", pa.string()),
+        pa.field("model_digest", pa.string()),
+        pa.field("trained_at", pa.int64()),
+        pa.field("in_sample", pa.bool_()),
         pa.field("ledger_seq", pa.int64()),
     ]
 )
 """Columns of the table: those of an answer, and of its reasons the strongest each way. `top_up_points` and
-`top_down_points` are percentage points of probability, or of a score by points its points."""
+`top_down_points` are percentage points of probability, or of a score by points its points. `in_sample` says that the
+model was trained after the moment, and may have learnt from what came next."""
 
 _AT_ONCE = 500
 """Accounts whose explanations are Python objects at the same time: each holds hundreds of contributions."""
@@ -94,12 +97,9 @@ def score_all(
     stages = _stages(tables, relations, agreement, goal, as_of)
     accounts = sorted(stages)
     names = dict(zip(*(tables["accounts"][column].to_pylist() for column in ("account_id", "name")), strict=True))
-    version = POINTS if champion is None else champion.version
-    common = {"goal": goal.name, "as_of": as_of, "model_version": version, "ledger_seq": ledger_seq}
-    read = declared.subset(list(points_features(agreement)) if champion is None else champion.bundle.encoding.names)
+    common = {"goal": goal.name, "as_of": as_of, "ledger_seq": ledger_seq, **_source(champion, agreement, as_of)}
     parts = []
-    for batch, features in _features(relations, accounts, as_of, read):
-        figures = _by_points(features, read, agreement) if champion is None else _by_model(features, champion)
+    for batch, figures in _scored(relations, accounts, as_of, agreement, declared, champion):
         rows = [
             {"account_id": account_id, "name": names.get(account_id), "stage": stages[account_id], **common, **found}
             for account_id, found in zip(batch, figures, strict=True)
@@ -109,21 +109,49 @@ def score_all(
     return pa.Table.from_batches(parts, schema=SCHEMA)
 
 
+def _source(champion: Champion | None, agreement: Agreement, as_of: int) -> dict[str, Any]:
+    if champion is None:
+        return {"model_version": POINTS, "model_digest": points_digest(agreement)}
+    trained_at = champion.bundle.trained_at
+    return {
+        "model_version": champion.version,
+        "model_digest": champion.bundle.digest,
+        "trained_at": trained_at,
+        "in_sample": as_of < trained_at,
+    }
+
+
 def _stages(
     tables: Tables, relations: Relations, agreement: Agreement, goal: Goal, as_of: int
 ) -> dict[str, str | None]:
     """Return the stage of each account that the goal applies to."""
-    codes = account_codes(tables, relations.account_ids)
     found = {}
-    for account, kind, timeline in stage_timelines(
-        tables["stage_changes"], codes["stage_changes"], tables["deals"], codes["deals"],
-        relations.tables["touches"], relations.account_ids, agreement,
-    ):  # fmt: skip
-        if kind == goal.kind:
-            asked = eligibility(standings_at({kind: timeline}, as_of).get(kind), goal)
-            if asked.applicable:
-                found[relations.account_ids[account]] = asked.stage
+    for account_id, of_account in timelines(tables, relations, agreement).items():
+        asked = eligibility(standings_at(of_account, as_of).get(goal.kind), goal)
+        if asked.applicable:
+            found[account_id] = asked.stage
     return found
+
+
+def _scored(
+    relations: Relations,
+    accounts: Sequence[str],
+    as_of: int,
+    agreement: Agreement,
+    declared: Catalogue,
+    champion: Champion | None,
+) -> Iterator[tuple[Sequence[str], Iterator[dict[str, Any]]]]:
+    """Yield accounts and their figures, some hundreds at a time."""
+    if champion is not None:
+        read = declared.subset(champion.bundle.encoding.names)
+        for batch, features in _features(relations, accounts, as_of, read):
+            yield batch, _by_model(features, champion)
+    elif agreement.points.weights:
+        read = declared.subset(list(points_features(agreement)))
+        for batch, features in _features(relations, accounts, as_of, read):
+            yield batch, _by_points(features, read, agreement)
+    else:
+        yield accounts, ({} for _ in accounts)
 
 
 def _features(

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from features.agreement import Agreement
 from features.catalogue import Catalogue
 from features.errors import BundleError, UnknownError
-from models.bundle import Bundle
+from models.bundle import Bundle, question_of
 from models.bundle_cache import BundleCache, Current
 from models.explain import Explainer
 
@@ -21,6 +21,7 @@ _LOG = logging.getLogger("smarketing.serving")
 
 REFUSED = "bundle_refused"
 CHANGED = "catalogue_changed"
+OTHER_GOAL = "goal_changed"
 
 _RETRY_SECONDS = 60.0
 """Pause before a refused model is tried again: a full disk or a busy machine passes, and files can be mended."""
@@ -54,6 +55,10 @@ class _Seen:
     refused: str | None
 
 
+class _OtherGoalError(UnknownError):
+    """The goal has another definition today than in training."""
+
+
 _Signature = tuple[tuple[int, int] | None, ...]
 """Time and inode of the pointer of every goal; None where there is none."""
 
@@ -75,7 +80,7 @@ class Champions:
 
     def __init__(self, cache: BundleCache, agreement: Agreement, declared: Catalogue) -> None:
         self._cache = cache
-        self._goals = tuple(agreement.goals)
+        self._goals = agreement.goals
         self._grades = agreement.grades
         self._declared = declared
         self._champions: Mapping[str, Champion] = MappingProxyType({})
@@ -97,7 +102,7 @@ class Champions:
         BundleError
             When the cache does not hold it, or it is damaged.
         UnknownError
-            When it was trained on other definitions of its features.
+            When it was trained on other definitions of its features, or of its goal.
         """
         return self._load(self._cache.held(goal, digest, version))
 
@@ -121,6 +126,8 @@ class Champions:
                 champion = self._load(current)
             except (BundleError, OSError) as error:
                 self._refuse(current, REFUSED, error)
+            except _OtherGoalError as error:
+                self._refuse(current, OTHER_GOAL, error)
             except UnknownError as error:
                 self._refuse(current, CHANGED, error)
             else:
@@ -143,6 +150,8 @@ class Champions:
 
     def _load(self, current: Current) -> Champion:
         bundle = self._cache.load(current)
+        if bundle.question != question_of(self._goals[current.goal]):
+            raise _OtherGoalError(f"Model {current.version} answers another question than {current.goal} asks today.")
         names = bundle.encoding.names
         if self._declared.subset(names).digest != bundle.catalogue_digest:
             raise UnknownError(f"Model {current.version} was trained on other definitions of its features.")

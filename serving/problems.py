@@ -63,6 +63,8 @@ _KINDS = MappingProxyType(
 )
 """Status -> the end of the problem's type, and its title: our own words, since the phrases of HTTP change over time."""
 
+_NO_OBJECT = "Input should be a valid dictionary or object to extract fields from"
+
 _RETRYABLE = frozenset({409, 429, 500, 503})
 
 _DECLARED: dict[int | str, dict[str, Any]] = {
@@ -133,11 +135,22 @@ def problem_of_item(scope: Mapping[str, Any], error: SmarketingError | Validatio
         What the item should have been.
     """
     if isinstance(error, ValidationError):
-        found = [{**item, "loc": ("item", *item["loc"])} for item in error.errors()]
+        found = [_as_body({**item, "loc": ("body", *item["loc"])}) for item in error.errors()]
         status, detail, errors, _ = _invalid(found, _names(kind))
+    elif isinstance(error, StoreError):
+        # Not its text: a driver may quote the values it could not read.
+        _LOG.error("%s %s", scope["state"]["request_id"], type(error).__name__)
+        status, detail, errors = 503, "The store can not be read now.", ()
     else:
         status, detail, errors, _ = _translate(scope, error)
     return _document(scope, status, detail, errors)
+
+
+def _as_body(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an error in the words that the framework has for a body that is no object."""
+    if item["type"] != "model_type":
+        return item
+    return {**item, "type": "model_attributes_type", "msg": _NO_OBJECT}
 
 
 def _document(scope: Mapping[str, Any], status: int, detail: str, errors: Sequence[FieldProblem]) -> Document:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from features.errors import RowError, UnknownError
 from features.ledger import Head, Ledger
 from serving.champion import Champions
 from serving.scorebook import NOT_RECORDED, Scorebook
-from serving.scoring import Prepared, Scored, Scoring
+from serving.scoring import Likelihood, Prepared, Scored, Scoring
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,31 @@ class ScoreService:
         """
         return self._ledger.head()
 
+    def prepare(self, account_ids: Sequence[str]) -> None:
+        """Read the accounts that will be asked about next in one go; those that are unknown or kept are left out.
+
+        Raises
+        ------
+        StoreError
+            When the store does not answer.
+        """
+        seqs = self._ledger.account_seqs(account_ids)
+        with self._lock:
+            kept = {account_id: self._kept[account_id].seq for account_id in seqs if account_id in self._kept}
+        missing = [account_id for account_id, seq in seqs.items() if kept.get(account_id) != seq]
+        if not missing:
+            return
+        tables = self._ledger.account_tables(*missing)
+        after = self._ledger.account_seqs(missing)
+        for prepared in self._scoring.prepare_all(tables, missing):
+            # The tables may hold rows that came after the version was read; then the account is read alone, later.
+            if after[prepared.account_id] == seqs[prepared.account_id]:
+                self._keep(prepared, seqs[prepared.account_id])
+
     def give(self, account_id: str, goal_name: str | None = None, as_of: int | None = None) -> Scored:
         """Return what `score` does and put it on record; an answer that may not be recorded says so."""
         scored = self.score(account_id, goal_name, as_of)
-        if self._book.record(scored):
-            return scored
-        return dataclasses.replace(scored, degraded=(*scored.degraded, NOT_RECORDED))
+        return scored if self._book.record(scored) else not_recorded(scored)
 
     def score(self, account_id: str, goal_name: str | None = None, as_of: int | None = None) -> Scored:
         """Return the score of an account as of a moment.
@@ -126,6 +145,25 @@ class ScoreService:
             degraded=() if refused is None else (refused,),
         )
 
+    def likelihoods(self, scored: Scored, moments: Sequence[int]) -> list[Likelihood | None]:
+        """Return how likely an account that was scored is as of other moments, by the same model.
+
+        Parameters
+        ----------
+        scored : Scored
+        moments : sequence of int
+            Microseconds.
+
+        Returns
+        -------
+        list of Likelihood or None
+            None where the goal does not apply, and everywhere without a model.
+        """
+        if scored.champion is None:
+            return [None] * len(moments)
+        prepared = self._account(scored.account_id).prepared
+        return self._scoring.likelihoods(prepared, scored.goal, moments, scored.champion)
+
     def _account(self, account_id: str) -> _Kept:
         seq = self._version(account_id)
         with self._lock:
@@ -140,10 +178,13 @@ class ScoreService:
             if after == seq:
                 break
             seq = after
-        kept = _Kept(seq, self._scoring.prepare(tables, account_id))
+        return self._keep(self._scoring.prepare(tables, account_id), seq)
+
+    def _keep(self, prepared: Prepared, seq: int) -> _Kept:
+        kept = _Kept(seq, prepared)
         with self._lock:
-            self._kept[account_id] = kept
-            self._kept.move_to_end(account_id)
+            self._kept[prepared.account_id] = kept
+            self._kept.move_to_end(prepared.account_id)
             while len(self._kept) > self._capacity:
                 self._kept.popitem(last=False)
         return kept
@@ -153,3 +194,8 @@ class ScoreService:
         if seq is None:
             raise UnknownError("There is no such account in the ledger.")
         return seq
+
+
+def not_recorded(scored: Scored) -> Scored:
+    """Return an answer that says that it may not be on record."""
+    return dataclasses.replace(scored, degraded=(*scored.degraded, NOT_RECORDED))

@@ -9,6 +9,7 @@ from features.agreement import Agreement, Goal
 from features.cycles import Standing
 from features.relations import Relations, Tables, account_codes
 from features.relations.stages import stage_timelines
+from features.stage_names import stage_name
 
 Timelines = Mapping[str, Sequence[Standing]]
 """Where the cycles of one account stand over time, by kind of business."""
@@ -25,24 +26,25 @@ class Eligibility:
     why_not: Mapping[str, str] | None = None
 
 
-def timelines(tables: Tables, relations: Relations, agreement: Agreement, account_id: str) -> Timelines:
-    """Return where the cycles of an account stand over time, as labels see it.
+def timelines(tables: Tables, relations: Relations, agreement: Agreement) -> dict[str, Timelines]:
+    """Return where the cycles of each account stand over time, as labels see it; accounts without one are left out.
 
     Parameters
     ----------
     tables : mapping of str to pyarrow.Table
-        Of the account.
+        As `Ledger.tables` or `Ledger.account_tables` gives them.
     relations : Relations
         Built from these tables.
     agreement : Agreement
-    account_id : str
     """
     codes = account_codes(tables, relations.account_ids)
-    found = stage_timelines(
+    found: dict[str, dict[str, Sequence[Standing]]] = {}
+    for account, kind, timeline in stage_timelines(
         tables["stage_changes"], codes["stage_changes"], tables["deals"], codes["deals"],
         relations.tables["touches"], relations.account_ids, agreement,
-    )  # fmt: skip
-    return {kind: timeline for account, kind, timeline in found if account == relations.code(account_id)}
+    ):  # fmt: skip
+        found.setdefault(relations.account_ids[account], {})[kind] = timeline
+    return dict(found)
 
 
 def standings_at(of_account: Timelines, as_of: int) -> dict[str, Standing]:
@@ -79,16 +81,17 @@ def eligibility(standing: Standing | None, goal: Goal) -> Eligibility:
             False,
             furthest.stage,
             {
-                "en": f"The account's {goal.kind} cycle has ended: its stage is {furthest.stage}.",
-                "zh": f"该账户的{kind_zh}周期已结束：阶段为 {furthest.stage}。",
+                "en": f"The account's {goal.kind} cycle has ended: its stage is {stage_name(furthest.stage, 'en')}.",
+                "zh": f"该账户的{kind_zh}周期已结束：阶段为“{stage_name(furthest.stage, 'zh')}”。",
             },
         )
-    asked = ", ".join(goal.from_)
+    asked_en = ", ".join(stage_name(stage, "en") for stage in goal.from_)
+    asked_zh = "、".join(stage_name(stage, "zh") for stage in goal.from_)
     return Eligibility(
         False,
         furthest.stage,
         {
-            "en": f"The goal is about accounts in {asked}; this one is in {furthest.stage}.",
-            "zh": f"该目标针对处于 {asked} 的账户；此账户处于 {furthest.stage}。",
+            "en": f"The goal is about accounts in {asked_en}; this one is in {stage_name(furthest.stage, 'en')}.",
+            "zh": f"该目标针对处于 {asked_zh} 的账户；此账户处于“{stage_name(furthest.stage, 'zh')}”。",
         },
     )

@@ -11,7 +11,7 @@ from features.intake.rows import camel_case
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
+FIRST, LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 """The years 1 to 9999 in microseconds: what can be written again."""
 
 
@@ -56,7 +56,7 @@ def moment(value: object) -> int:
 
 
 def _bounded(micros: int, allowed: str) -> int:
-    if not _FIRST <= micros <= _LAST:
+    if not FIRST <= micros <= LAST:
         raise ValueError(f"{allowed}, within the years 1 to 9999 in UTC")
     return micros
 

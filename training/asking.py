@@ -1,4 +1,4 @@
-"""Which snapshots there are: every account on a grid of moments, and some just after something happened.
+"""Which snapshots there are: every account on a grid of moments, and some soon after something happened.
 
 A CRM asks for a score when somebody opens an account, and that is often just after a touch or a change of stage. A
 model that is taught and judged on a calendar alone is never seen at those moments. So part of the snapshots are a
@@ -19,6 +19,15 @@ from features.schema import DAY
 from training.config import TrainingConfig
 from training.plan import Plan
 from training.splits import Flags, Moments, Split
+
+DELAYS = (1.0, 60.0)
+"""Minutes from a touch or a change of stage to the question, between which the logarithm is uniform.
+
+Nobody asks at the very microsecond: what the same hand enters in the next seconds, such as the win that a last call
+has brought, is known by then and must not be what is foretold.
+"""
+
+_MINUTE = DAY // (24 * 60)
 
 
 @dataclass(frozen=True)
@@ -95,8 +104,10 @@ def ask(cases: Cases, tables: Tables, relations: Relations, config: TrainingConf
     -----
     Event-triggered moments are drawn only where they can teach or judge, by the rules that hold for the grid: the goal
     applies, the outcome is complete, and the horizon and the lag of those that teach end before the first test moment.
-    Every such moment of every account is equally likely, so a busy account is asked about more often.
+    Every such moment of every account is equally likely, so a busy account is asked about more often. The question
+    comes a random delay after it (`DELAYS`), and stage, goal and label are those of that later moment.
     """
+    random = np.random.default_rng(config.seed)
     ids = np.array(relations.account_ids, dtype=np.str_)
     plan = Plan.of(config, data_from, cases.data_until)
     eligible = cases.at(plan.grid)
@@ -106,14 +117,13 @@ def ask(cases: Cases, tables: Tables, relations: Relations, config: TrainingConf
     teaching, judging = config.snapshots.event_share, config.split.test_event_share
     events = grid.take(np.empty(0, dtype=np.int64))
     if teaching or judging:
-        found = event_moments(tables, relations)
+        found = delayed(event_moments(tables, relations), random)
         events = found.take(cases.applies(found) & cases.complete(found) & ~np.isin(found.as_of, plan.grid))
     train_events, test_events = plan.divide_events(events, grid, divided)
     candidates = _Candidates(
         Pairs(np.concatenate((grid.account, events.account)), np.concatenate((grid.as_of, events.as_of))),
         np.arange(len(grid.account) + len(events.account)) >= len(grid.account),
     )
-    random = np.random.default_rng(config.seed)
     train = candidates.draw(np.concatenate((divided.train, train_events)), teaching, config.data.max_train, random)
     test = candidates.draw(np.concatenate((divided.test, test_events)), judging, config.data.max_test, random)
     rows = np.concatenate((train.rows, test.rows))
@@ -149,12 +159,17 @@ def event_moments(tables: Tables, relations: Relations) -> Pairs:
     touched = (codes >= 0) & (seen < touches["known_until"].to_numpy())
     stages = relations.tables["stages"]
     account = np.concatenate((codes[touched].astype(np.int64), stages["account"].to_numpy().astype(np.int64)))
-    as_of = np.concatenate((seen[touched], stages["valid_from"].to_numpy()))
-    order = np.lexsort((as_of, account))
-    found = Pairs(account[order], as_of[order])
-    first = np.ones(len(order), dtype=np.bool_)
-    first[1:] = (np.diff(found.account) != 0) | (np.diff(found.as_of) != 0)
-    return found.take(first)
+    return _distinct(account, np.concatenate((seen[touched], stages["valid_from"].to_numpy())))
+
+
+def delayed(found: Pairs, random: np.random.Generator) -> Pairs:
+    """Return the moments at which somebody asks after some others: later by a random delay of `DELAYS` minutes each.
+
+    Sorted by account and moment, without repetition.
+    """
+    shortest, longest = np.log(DELAYS).tolist()
+    minutes = np.exp(random.uniform(shortest, longest, len(found.as_of)))
+    return _distinct(found.account, found.as_of + (minutes * _MINUTE).astype(np.int64))
 
 
 def declared_weights(is_event: Flags, event_share: float) -> npt.NDArray[np.float64]:
@@ -218,3 +233,11 @@ def _test_weeks(as_of: Moments, drawn: int) -> float:
         return share
     # The last test day stands for as long as those before it, on average.
     return float((days[-1] - days[0]) * len(days) / (len(days) - 1) / 7 * share)
+
+
+def _distinct(account: npt.NDArray[np.int64], as_of: Moments) -> Pairs:
+    order = np.lexsort((as_of, account))
+    found = Pairs(account[order], as_of[order])
+    first = np.ones(len(order), dtype=np.bool_)
+    first[1:] = (np.diff(found.account) != 0) | (np.diff(found.as_of) != 0)
+    return found.take(first)

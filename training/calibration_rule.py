@@ -7,13 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.splits import Flags, Moments
+from models.ladder import FEW
+from training.splits import Accounts, Flags, Moments
 
 HORIZONS = 5
 """Horizons of time that must remain to fit the model on when a later slice is set aside."""
-
-POSITIVES = 200
-"""Positive snapshots that the slice must hold, and that must remain before it."""
 
 SLICE = 0.2
 """Share of the training time, at its end, that the slice takes."""
@@ -35,18 +33,20 @@ class LaterSlice:
     calibrate: Flags
 
 
-def later_slice(as_of: Moments, label: npt.NDArray[np.int8], *, horizon: int, embargo: int) -> LaterSlice | None:
+def later_slice(
+    as_of: Moments, label: npt.NDArray[np.int8], account_id: Accounts, *, horizon: int, embargo: int
+) -> LaterSlice | None:
     """Return the later slice to calibrate on, or None when the training time is too short for one.
 
     The slice is better than cross-fitted margins, because it is to the model what the future will be. It costs the
-    model its most recent rows, so it is taken only when `HORIZONS` horizons are left before it, and `POSITIVES`
-    positives on either side.
+    model its most recent rows, so it is taken only when `HORIZONS` horizons are left before it, and
+    `models.ladder.FEW` winning accounts on either side: with fewer, no outcome can be spared.
 
     Parameters
     ----------
     as_of : ndarray of int64, shape (n,)
         Moments of the training rows, UTC microseconds.
-    label : ndarray of shape (n,)
+    label, account_id : ndarray of shape (n,)
     horizon, embargo : int, in microseconds
         Of the goal; the embargo also holds the reporting lag.
     """
@@ -56,6 +56,6 @@ def later_slice(as_of: Moments, label: npt.NDArray[np.int8], *, horizon: int, em
     fit = as_of + embargo < begin
     if not fit.any() or int(as_of[fit].max()) - first < HORIZONS * horizon:
         return None
-    if min(int(label[fit].sum()), int(label[calibrate].sum())) < POSITIVES:
+    if min(len(np.unique(account_id[rows & (label > 0)])) for rows in (fit, calibrate)) < FEW:
         return None
     return LaterSlice(fit, calibrate)

@@ -1,8 +1,12 @@
-"""The chain of stage goals against the direct model, when all goals have been trained: a check, not a model."""
+"""The chain of stage goals against the direct model, when all goals have been trained: a check, not a model.
+
+It is made on rows of the direct goal's test that none of the models has learnt from. Goals differ in their horizons, so
+their tests begin at different times, and a link may have been taught in the time that tests the direct model.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,17 +18,27 @@ from models.chain import ChainCheck, chained, check_chain, links
 from models.metrics import sigmoid
 
 if TYPE_CHECKING:
+    from training.dataset import Dataset
     from training.run import Trained
+    from training.splits import Flags
 
 
-def chain_checks(trained: Mapping[str, Trained], agreement: Agreement) -> dict[str, ChainCheck]:
-    """Return, for every goal that the others lead to, how their chain compares with its direct model on its test.
+FEWEST = 10
+"""Accounts with the outcome that the rows of a check must have."""
+
+
+def chain_checks(
+    trained: Mapping[str, Trained], agreement: Agreement, say: Callable[[str], None]
+) -> dict[str, ChainCheck]:
+    """Return, for every goal that the others lead to, how their chain compares with its direct model.
 
     Parameters
     ----------
     trained : mapping of str to Trained
         By goal.
     agreement : Agreement
+    say : callable
+        Told of a chain that can not be checked.
     """
     goals = [agreement.goal(name) for name in trained]
     chains = {goal.name: links(goal, goals, agreement.stages) for goal in goals}
@@ -34,23 +48,43 @@ def chain_checks(trained: Mapping[str, Trained], agreement: Agreement) -> dict[s
         if goal.name not in inner and chains[goal.name]:
             try:
                 found[goal.name] = _check(goal, chains[goal.name], trained, agreement)
-            except NotEnoughDataError:
-                continue
+            except NotEnoughDataError as error:
+                say(f"The chain that leads to {goal.name} is not checked: {error}")
     return found
 
 
 def chain_text(name: str, check: ChainCheck) -> str:
     """Return a check in one line of words."""
     return (
-        f"Chain of stage goals against the direct model of {name}, on {check.rows:,} test snapshots: Brier score"
-        f" {check.brier_chain:.4f} against {check.brier_direct:.4f}, rank correlation {check.correlation:.2f}, mean"
-        f" probability {check.mean_chain:.3f} against {check.mean_direct:.3f}, observed {check.observed:.3f}."
+        f"Chain of stage goals against the direct model of {name}, on {check.rows:,} test snapshots new to all: Brier"
+        f" score {check.brier_chain:.4f} against {check.brier_direct:.4f}, rank correlation {check.correlation:.2f},"
+        f" mean probability {check.mean_chain:.3f} against {check.mean_direct:.3f}, observed {check.observed:.3f}."
     )
+
+
+def new_to_all(data: Dataset, others: Sequence[Dataset]) -> Flags:
+    """Return which rows test a model and are new to other models too, of shape (n,).
+
+    In time, these are the rows from the latest first test moment on: each model's training was purged before its own.
+    Where accounts divide a data set, they are the rows of accounts that did not teach it.
+    """
+    found = data.split.test.copy()
+    for other in others:
+        if other.split.test_from is None:
+            found &= ~np.isin(data.account_id, other.account_id[other.split.train])
+        else:
+            found &= data.as_of >= other.split.test_from
+    return found
 
 
 def _check(goal: Goal, chain: tuple[Goal, ...], trained: Mapping[str, Trained], agreement: Agreement) -> ChainCheck:
     data = trained[goal.name].dataset
-    rows = np.flatnonzero(data.split.test)
+    rows = np.flatnonzero(new_to_all(data, [trained[one.name].dataset for one in chain]))
+    outcomes = len(np.unique(data.account_id[rows[data.label[rows] > 0]]))
+    if outcomes < FEWEST:
+        raise NotEnoughDataError(
+            f"{outcomes} accounts reached it in snapshots that no model involved has learnt from; {FEWEST} are needed."
+        )
     table = data.table.take(rows)
     said = {}
     for one in (*chain, goal):

@@ -9,8 +9,8 @@ from typing import Any
 from models.bootstrap import Bootstrap, Estimate
 from models.bundle import Bundle
 from training.dataset import Dataset
-from training.gates import FEWEST_OUTCOMES
 from training.holdout import outcomes
+from training.parts import FEWEST
 from training.registry import Version
 
 MEASURES = ("auc", "pr_auc", "brier", "log_loss", "ece", "calibration_slope", "lift_at_10")
@@ -61,7 +61,7 @@ class Comparison:
             " taught neither:"
         )
         if not self.measures:
-            lines.append(f"  too few to measure; {FEWEST_OUTCOMES} accounts with the outcome and without are needed")
+            lines.append(f"  too few to measure; {FEWEST} accounts with the outcome and without are needed")
         for name, (a, b, difference) in self.measures.items():
             sure = "" if difference.excludes_zero else "  (may be chance)"
             lines.append(f"  {name:<18} {a.value:8.4f} -> {b.value:8.4f}   {_interval(difference)}{sure}")
@@ -93,7 +93,7 @@ def compare(
         rows=len(holdout.label),
         accounts=len(set(holdout.account_id.tolist())),
         outcomes=outcomes(holdout)[0],
-        measures=_measured(a, b, holdout, seed) if min(outcomes(holdout)) >= FEWEST_OUTCOMES else {},
+        measures=_measured(a, b, holdout, seed) if min(outcomes(holdout)) >= FEWEST else {},
     )
 
 

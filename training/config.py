@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,12 +32,12 @@ class DataSettings:
         Most snapshots that teach and that judge; beyond that a random sample is drawn before features are computed, and
         the report says so.
     min_positives : int
-        Fewest positive snapshots, in training and in the test.
+        Fewest accounts with a positive snapshot in training.
     """
 
     max_train: int = 50_000
     max_test: int = 20_000
-    min_positives: int = 10
+    min_positives: int = 1
 
 
 @dataclass(frozen=True)
@@ -134,12 +135,30 @@ def load_config(
     return read, dataclasses.replace(base, data=data, lightgbm=lightgbm)
 
 
+def recorded_config(agreement: Path | None, run: Mapping[str, Any], goal: str) -> TrainingConfig:
+    """Return what a run on record was told of snapshots, split, data and seed.
+
+    Parameters
+    ----------
+    agreement : Path or None
+    run : mapping
+        Its configuration, flat (`TrainingConfig.flat`).
+    goal : str
+    """
+    settings = [
+        f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in run.items()
+        if name.partition(".")[0] in TABLES[:3] and value is not None
+    ]
+    return load_config(agreement, settings=settings, goal=goal, seed=int(run["seed"]))[1]
+
+
 def _data(section: Section) -> DataSettings:
     default = DataSettings()
     settings = DataSettings(
         max_train=section.whole("max_train", default.max_train, least=100),
         max_test=section.whole("max_test", default.max_test, least=100),
-        min_positives=section.whole("min_positives", default.min_positives, least=2),
+        min_positives=section.whole("min_positives", default.min_positives, least=1),
     )
     section.close()
     return settings

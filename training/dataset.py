@@ -17,7 +17,7 @@ from features.catalogue import Catalogue, catalogue
 from features.errors import NotEnoughDataError
 from features.labels import Cases
 from features.relations import Relations, Tables, build
-from training.asking import Counts, ask
+from training.asking import Asked, Counts, ask
 from training.config import TrainingConfig
 from training.origin import channel_of_origin
 from training.splits import Accounts, Moments, Split
@@ -97,7 +97,7 @@ def build_dataset(tables: Tables, agreement: Agreement, config: TrainingConfig, 
     Raises
     ------
     NotEnoughDataError
-        When the ledger is empty, or too few outcomes are complete.
+        When the ledger is empty, nothing is left to test on, or too few accounts have a complete outcome to learn from.
     """
     say = say or (lambda message: None)
     say("labelling snapshots")
@@ -106,7 +106,7 @@ def build_dataset(tables: Tables, agreement: Agreement, config: TrainingConfig, 
     cases = Cases.of(tables, relations, agreement, config.goal)
     asked = ask(cases, tables, relations, config, data_from)
     outcome, as_of = cases.label(asked.pairs), asked.pairs.as_of
-    _require_outcomes(asked.split, outcome.label, config)
+    _require_outcomes(asked, outcome.label, config)
     say(f"computing features of {len(as_of):,} snapshots")
     account = np.array(relations.account_ids, dtype=np.str_)[asked.pairs.account]
     declared = catalogue(agreement)
@@ -133,18 +133,34 @@ def build_dataset(tables: Tables, agreement: Agreement, config: TrainingConfig, 
     )
 
 
-def _require_outcomes(split: Split, labels: npt.NDArray[np.int8], config: TrainingConfig) -> None:
-    least = config.data.min_positives
-    for name, flags in (("Training", split.train), ("The test", split.test)):
-        positive = int(labels[flags].sum())
-        negative = int(flags.sum()) - positive
-        if positive < least or negative < 2:
-            raise NotEnoughDataError(
-                f"{name} has {positive:,} snapshots that reached {config.goal.reach!r} within {config.goal.within_days}"
-                f" days and {negative:,} that did not; at least {least:,} and 2 are needed.",
-                hint="Import a longer history, take a goal with more outcomes, widen [snapshots] and [split],"
-                " or lower data.min_positives.",
-            )
+def _require_outcomes(asked: Asked, label: npt.NDArray[np.int8], config: TrainingConfig) -> None:
+    train, test, account, won = asked.split.train, asked.split.test, asked.pairs.account, label > 0
+    if not test.any():
+        raise NotEnoughDataError(
+            "No snapshot is left to test on.", hint="Move [split] test_from to an earlier date, or wait for outcomes."
+        )
+    least, goal = config.data.min_positives, config.goal
+    winners, others = (len(np.unique(account[train & flags])) for flags in (won, ~won))
+    if winners < least or others < min(least, 1):
+        raise NotEnoughDataError(
+            f"Training has {winners:,} accounts that reached {goal.reach!r} within {goal.within_days} days and"
+            f" {others:,} with a snapshot from which they did not; at least {least:,} and 1 are needed.",
+            hint=_mend(winners, len(np.unique(account[test & won])), config),
+        )
+
+
+def _mend(winners: int, later: int, config: TrainingConfig) -> str:
+    if winners and winners < config.data.min_positives:
+        return f"Train on these few all the same: --set data.min_positives={winners}."
+    if later and not winners and config.split.kind == "time":
+        return (
+            f"{later:,} accounts reached it in the time of the test: let the test begin later, by a smaller [split]"
+            " test_share or a later test_from, or choose a goal with fewer days."
+        )
+    return (
+        "Import a longer history, or choose a goal that more accounts reach; until then `smarketing serve` answers with"
+        " the points of the agreement."
+    )
 
 
 def _first_event(tables: Tables) -> int:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from features.agreement import Agreement
 from features.ledger import now_micros
+from features.relations import Tables
 from models.bundle import load_bundle
 from models.bundle_cache import BundleCache
+from training.config import TrainingConfig
 from training.dataset import Say
 from training.gates import judge
-from training.holdout import holdout_of
+from training.holdout import asks_alike, build_holdout, gates_config, holdout_of
 from training.promotion import promote, standing
 from training.record import record_of
 from training.registry import Registered, Registry
@@ -53,6 +55,15 @@ class Delivered:
             "promoted": self.promoted,
         }
 
+    def line(self) -> str:
+        """Return the outcome in one line: version, rung, its measure, and what became of it."""
+        champion = self.trained.report.champion
+        became = "champion" if self.promoted else "challenger"
+        if self.verdict is not None and not self.promoted:
+            became += f", refused by {', '.join(self.verdict.refused)}"
+        auc = f", AUC {champion.test['auc']:.3f}" if "auc" in champion.test else ""
+        return f"{self.registered.goal}: version {self.registered.shown} ({champion.name}{auc}) is the {became}."
+
     def text(self) -> str:
         """Return what became of the model in words."""
         version = self.registered
@@ -72,7 +83,8 @@ class Delivered:
 
 def deliver(
     trained: Trained,
-    params: Mapping[str, object],
+    tables: Tables,
+    agreement: Agreement,
     registry: Registry,
     cache: BundleCache,
     *,
@@ -85,8 +97,10 @@ def deliver(
     Parameters
     ----------
     trained : Trained
-    params : mapping
-        The whole configuration, flat.
+    tables : mapping of str to pyarrow.Table
+        Of the ledger: the gates ask by the agreement alone, whatever the training was told.
+    agreement : Agreement
+        As its file says.
     registry : Registry
     cache : BundleCache
     promoting : bool
@@ -108,7 +122,7 @@ def deliver(
         folder = Path(scratch, "bundle")
         trained.save(folder, trained_at=now_micros())
         checking = beside.submit(cache.put, folder)
-        record = replace(record_of(trained, params), parent=parent)
+        record = replace(record_of(trained, trained.config.flat()), parent=parent)
         digest = checking.result()
         say("writing to the registry")
         before = registry.champion(record.goal)
@@ -119,5 +133,10 @@ def deliver(
     say("asking the gates")
     champion = None if before is None else standing(registry, cache, before)
     known = [bundle] if champion is None else [bundle, champion]
-    verdict = judge(bundle, champion, holdout_of(trained.dataset, known), seed=trained.report.seed)
+    config = gates_config(TrainingConfig.of(agreement, record.goal), lambda: trained.config, known)
+    if asks_alike(config, trained.config):
+        holdout = holdout_of(trained.dataset, known)
+    else:
+        holdout = build_holdout(tables, agreement, config, known)
+    verdict = judge(bundle, champion, holdout, config)
     return Delivered(trained, registered, verdict, promote(registry, cache, registered, verdict))

@@ -56,11 +56,29 @@ def diagnose(tested: TestRows, parts: Mapping[str, Part], logit: _Floats) -> Dia
         Its calibrated log-odds of the test rows.
     """
     return Diagnosis(
-        reliability={name: _reliability(part, logit) for name, part in parts.items()},
-        lift=_lift(parts[USE], logit),
+        reliability={name: _reliability(part, logit) for name, part in parts.items() if part.is_enough},
+        lift=_lift(parts[USE], logit) if parts[USE].is_enough else (),
         weekly=tuple(_weekly(tested, logit)),
-        slices=tuple(_slice(*one, logit) for one in _slices(tested)),
+        slices=tuple(_slice(*one, logit) for one in slices_of(tested)),
     )
+
+
+def slices_of(tested: TestRows) -> Iterator[tuple[str, str, Part]]:
+    """Yield the slices of the test rows: name, value and rows.
+
+    Values of `COLUMNS`, channels of origin, size classes, and whether training has seen the account, where that is
+    known.
+    """
+    for name in COLUMNS:
+        if name in tested.table.column_names:
+            yield from _by_value(tested, name, [value or NOT_KNOWN for value in tested.table[name].to_pylist()])
+    if tested.origin is not None:
+        yield from _by_value(tested, "channel", tested.origin.tolist())
+    if "employees" in tested.table.column_names:
+        yield from _by_value(tested, "size", [_size(value) for value in tested.table["employees"].to_pylist()])
+    if tested.unseen.any() and not tested.unseen.all():
+        yield "seen", "seen in training", tested.part(~tested.unseen)
+        yield "seen", "never seen in training", tested.part(tested.unseen)
 
 
 def _reliability(part: Part, logit: _Floats) -> tuple[Bin, ...]:
@@ -100,19 +118,6 @@ def _weekly(tested: TestRows, logit: _Floats) -> Iterator[Week]:
             slope=found.get("calibration_slope"),
             intercept=found.get("calibration_intercept"),
         )
-
-
-def _slices(tested: TestRows) -> Iterator[tuple[str, str, Part]]:
-    for name in COLUMNS:
-        if name in tested.table.column_names:
-            yield from _by_value(tested, name, [value or NOT_KNOWN for value in tested.table[name].to_pylist()])
-    if tested.origin is not None:
-        yield from _by_value(tested, "channel", tested.origin.tolist())
-    if "employees" in tested.table.column_names:
-        yield from _by_value(tested, "size", [_size(value) for value in tested.table["employees"].to_pylist()])
-    if tested.unseen.any() and not tested.unseen.all():
-        yield "seen", "seen in training", tested.part(~tested.unseen)
-        yield "seen", "never seen in training", tested.part(tested.unseen)
 
 
 def _by_value(tested: TestRows, name: str, of_row: list[str]) -> Iterator[tuple[str, str, Part]]:

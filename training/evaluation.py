@@ -66,7 +66,9 @@ def judge(
                 rung.excess,
                 rung.excess_error,
                 None if name == ladder.best else drawn.mean(_losses(drawn, rung) - best),
-            ),
+            )
+            if rung.fit.fold_scorers
+            else _InTraining(),
         )
         for name, rung in ladder.rungs.items()
     }
@@ -76,6 +78,7 @@ def judge(
         contenders,
         X,
         best=ladder.best,
+        default=ladder.default,
         taught=fitted,
         capacity=capacity,
         calibration=calibration,
@@ -101,6 +104,7 @@ def judge_bundle(data: Dataset, config: TrainingConfig, bundle: Bundle, capacity
         {bundle.rung: _Contender(bundle.scorer, bundle.calibration, 0, _InTraining())},
         bundle.encoding.matrix(data.table),
         best=bundle.rung,
+        default=None,
         taught=data.split.train,
         capacity=capacity,
         calibration=str(bundle.metrics.get("calibration", "data of its own run")),
@@ -136,6 +140,7 @@ def _report(
     X: _Floats,
     *,
     best: str,
+    default: str | None,
     taught: Flags,
     capacity: int,
     calibration: str,
@@ -147,6 +152,7 @@ def _report(
     measured = {
         part: {name: _measure(chosen, logit, capacity / len(rows)) for name, logit in logits.items()}
         for part, chosen in parts.items()
+        if chosen.is_enough
     }
     champion = contenders[best]
     explained = explain_sample(
@@ -156,6 +162,7 @@ def _report(
         goal=config.goal.name,
         rungs=tuple(_rung(name, one, measured, best) for name, one in contenders.items()),
         best=best,
+        default=default,
         pinned=pinned,
         calibration=calibration,
         counts=data.counts,
@@ -163,7 +170,7 @@ def _report(
         accounts_train=len(np.unique(account[data.split.train])),
         accounts_test=len(np.unique(tested.account_id)),
         accounts_unseen=len(np.unique(tested.account_id[tested.unseen])),
-        outcomes_train=len(np.unique(account[data.split.train & positive])),
+        outcomes_train=len(np.unique(account[taught & positive])),
         outcomes_test=parts[USE].outcomes,
         data_from=data.data_from,
         data_until=data.data_until,
@@ -174,7 +181,7 @@ def _report(
         digest=data.digest,
         seed=config.seed,
         parts={
-            name: PartReport(len(part.rows), part.accounts, part.outcomes, part.base_rate)
+            name: PartReport(len(part.rows), part.accounts, part.outcomes, part.base_rate, part.is_enough)
             for name, part in parts.items()
         },
         diagnosis=diagnose(tested, parts, logits[best]),
@@ -190,10 +197,10 @@ def _rung(name: str, one: _Contender, measured: Mapping[str, Mapping[str, Measur
     return RungReport(
         name=name,
         trees=one.trees,
-        parts={part: of_rung[name].estimates() for part, of_rung in measured.items()},
+        parts={USE: {}} | {part: of_rung[name].estimates() for part, of_rung in measured.items()},
         difference={}
         if name == best
-        else {part: of_rung[name].minus(of_rung[best]) for part, of_rung in measured.items()},
+        else {USE: {}} | {part: of_rung[name].minus(of_rung[best]) for part, of_rung in measured.items()},
         log_loss=one.in_training.log_loss,
         excess=one.in_training.excess,
         excess_error=one.in_training.excess_error,

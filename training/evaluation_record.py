@@ -37,6 +37,7 @@ def evaluate(bundle: Bundle, holdout: Dataset, agreement: Agreement, config: Tra
         base_rate=bundle.background.base_rate,
         accounts_train=int(taught["accounts_train"]),
         outcomes_train=bundle.outcomes,
+        accounts_unseen=None,
         counts=replace(report.counts, train=int(taught["counts"]["train"])),
     )
 
@@ -56,7 +57,12 @@ def evaluation_record(
     pictures, document = report_pictures(report, explained), report.document()
     return RunRecord(
         report.goal,
-        {**config.flat(), "version": version.shown, "data.sha256": holdout.digest, "data.test": report.counts.test},
+        {
+            **config.flat(),
+            "evaluated.version": version.shown,
+            "data.sha256": holdout.digest,
+            "data.test": report.counts.test,
+        },
         report.metrics(),
         {
             "smarketing.goal": report.goal,

@@ -6,12 +6,14 @@ the difference excludes 0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from models.bootstrap import Estimate
-from training.ladder_report import RULE, Report, RungReport
+from training.ladder_report import RULE, Report
+from training.parts import FEWEST
 
 _RULE_MEASURES = {"log_loss": "log loss", "brier": "Brier", "auc": "AUC"}
 
@@ -22,7 +24,9 @@ def verdict(report: Report) -> str:
     said = [
         f"Best rung: {report.best}{_because(report)}.",
         _compared("Out of fold inside training", {rung.name: rung.out_of_fold for rung in others}),
-        _compared("On the test", {rung.name: rung.difference["use"].get("log_loss") for rung in others}),
+        _compared("On the test", {rung.name: rung.difference["use"].get("log_loss") for rung in others})
+        if report.is_measured
+        else _not_judged(report),
     ]
     return " ".join(sentence for sentence in said if sentence)
 
@@ -33,8 +37,8 @@ def beats_rule(report: Report) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``rung``, ``answer`` (``yes``, ``no``, ``unsure``, ``is_rule``), ``difference`` (best minus rule, by measure, as
-        plain values) and ``text``.
+        ``rung``, ``answer`` (``yes``, ``no``, ``unsure``, ``is_rule``, or ``too_few`` outcomes in the test),
+        ``difference`` (best minus rule, by measure, as plain values) and ``text``.
     """
     rule = next((rung for rung in report.rungs if rung.name == RULE), None)
     if rule is None:
@@ -42,7 +46,10 @@ def beats_rule(report: Report) -> dict[str, Any] | None:
     if report.best == RULE:
         text = "Does it beat your rule? Your rule is itself the best rung."
         return {"rung": RULE, "answer": "is_rule", "difference": {}, "text": text}
-    difference = _against(rule)
+    if not report.is_measured:
+        text = "Does it beat your rule? The test has too few outcomes to tell."
+        return {"rung": RULE, "answer": "too_few", "difference": {}, "text": text}
+    difference = {name: _turned(one) for name, one in rule.difference["use"].items() if name in _RULE_MEASURES}
     loss = difference["log_loss"]
     answer = "unsure" if not loss.excludes_zero else "yes" if loss.value < 0 else "no"
     opening = {
@@ -50,7 +57,7 @@ def beats_rule(report: Report) -> dict[str, Any] | None:
         "no": f"No: your points are better than {report.best}",
         "unsure": f"Not sure: no difference between {report.best} and your points can be told",
     }[answer]
-    figures = ", ".join(f"{label} {signed(difference[name])}" for name, label in _RULE_MEASURES.items())
+    figures = ", ".join(f"{_RULE_MEASURES[name]} {signed(one)}" for name, one in difference.items())
     auc = rule.parts["use"]["auc"]
     # Rows that all score the same have this AUC whatever is drawn.
     says_nothing = " Your points are the same for every snapshot here." if auc.bounds == (0.5, 0.5) else ""
@@ -75,20 +82,27 @@ def signed(estimate: Estimate, digits: int = 4) -> str:
     return f"{estimate.value:+.{digits}f} [{estimate.low:+.{digits}f}, {estimate.high:+.{digits}f}]"
 
 
+def _not_judged(report: Report) -> str:
+    use = report.parts["use"]
+    return (
+        f"Nothing could be judged on the test: {use.outcomes:,} of its {use.accounts:,} accounts reached the goal;"
+        f" {FEWEST} that did and {FEWEST} that did not are needed."
+    )
+
+
 def _because(report: Report) -> str:
-    best = report.champion
+    best, default = report.champion, report.default
     if report.pinned:
         return ", because the agreement says so"
-    if best.excess is None or best.excess_error is None:
+    if default is None:
         return ""
-    if report.best == "lightgbm":
-        return ", because no simpler rung is better by more than one standard error out of fold"
-    if best.excess < -best.excess_error:
-        return ", because it is simpler, and better than lightgbm by more than one standard error out of fold"
-    return (
-        f", because {report.outcomes_train:,} accounts with the outcome are few, and lightgbm is not better by more"
-        " than one standard error out of fold"
-    )
+    beat = f"the rung to beat with {report.outcomes_train:,} accounts with the outcome"
+    if best.excess is None or best.excess_error is None:
+        return f", {beat}: too few to hold any out and compare"
+    if report.best == default:
+        return f", {beat}, and no rival's log loss is lower out of fold by more than one standard error"
+    errors = best.excess / -best.excess_error if best.excess_error else math.inf
+    return f", because its log loss is lower by {errors:.1f} standard errors out of fold than that of {default}, {beat}"
 
 
 def _compared(where: str, differences: Mapping[str, Estimate | None]) -> str:
@@ -105,11 +119,6 @@ def _compared(where: str, differences: Mapping[str, Estimate | None]) -> str:
         if side
     ]
     return f"{where} (log loss of the other minus its own): {'; '.join(phrases)}." if phrases else ""
-
-
-def _against(rule: RungReport) -> dict[str, Estimate]:
-    """Return best minus rule from rule minus best."""
-    return {name: _turned(rule.difference["use"][name]) for name in _RULE_MEASURES}
 
 
 def _turned(one: Estimate) -> Estimate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,33 @@ def judged_since(bundles: Sequence[Bundle]) -> int | None:
     since = [bundle.metrics.get("test_from") for bundle in bundles]
     told = [int(moment) for moment in since if moment is not None]
     return max(told) if len(told) == len(since) else None
+
+
+def gates_config(
+    agreed: TrainingConfig, told: Callable[[], TrainingConfig], bundles: Sequence[Bundle]
+) -> TrainingConfig:
+    """Return by what the gates ask: the agreement's moments and the default limits, whatever a training was told.
+
+    The one exception are accounts that divide the data: only the candidate's own division, of the data, the seed and
+    the fold that the champion had too, leaves snapshots that are new to both. It can not be chosen for its luck.
+
+    Parameters
+    ----------
+    agreed : TrainingConfig
+        What the agreement alone gives.
+    told : callable
+        Returns what the candidate's run was told.
+    bundles : sequence of Bundle
+        Of the candidate, and of the champion where there is one.
+    """
+    if judged_since(bundles) is not None:
+        return agreed
+    return dataclasses.replace(told(), goal=agreed.goal)
+
+
+def asks_alike(one: TrainingConfig, other: TrainingConfig) -> bool:
+    """Return whether two configurations lead to the same snapshots of the same ledger."""
+    return all(getattr(one, name) == getattr(other, name) for name in ("snapshots", "split", "data", "seed"))
 
 
 def holdout_of(data: Dataset, bundles: Sequence[Bundle]) -> Dataset:
@@ -75,8 +102,10 @@ def build_holdout(
     day = datetime.fromtimestamp(since // 1_000_000, UTC).astimezone(ZoneInfo(config.snapshots.tz)).date()
     # What would teach is not used here: as little of it as may be is worked out.
     data = DataSettings(max_train=100, max_test=config.data.max_test, min_positives=0)
-    told = dataclasses.replace(config, split=dataclasses.replace(config.split, test_from=day), data=data)
-    return holdout_of(build_dataset(tables, agreement, told, say=say), bundles)
+    told = dataclasses.replace(config, split=dataclasses.replace(config.split, kind="time", test_from=day), data=data)
+    found = holdout_of(build_dataset(tables, agreement, told, say=say), bundles)
+    # Which accounts taught a bundle is not kept: none is told to be new.
+    return dataclasses.replace(found, split=dataclasses.replace(found.split, unseen=np.zeros_like(found.split.unseen)))
 
 
 def outcomes(data: Dataset) -> tuple[int, int]:
@@ -93,9 +122,12 @@ def _only(data: Dataset, kept: Flags) -> Dataset:
         label=data.label[rows],
         account_id=data.account_id[rows],
         as_of=data.as_of[rows],
-        split=data.split.only(data.account_id, rows),
-        counts=dataclasses.replace(data.counts, train=0, test=len(rows)),
+        split=dataclasses.replace(
+            data.split, train=data.split.train[rows], test=data.split.test[rows], unseen=data.split.unseen[rows]
+        ),
+        counts=dataclasses.replace(data.counts, purged=0, sampled_out=0, train=0, test=len(rows)),
         weight=data.weight[rows],
         is_event=data.is_event[rows],
         amount=data.amount[rows],
+        origin=None if data.origin is None else data.origin[rows],
     )

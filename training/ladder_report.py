@@ -19,12 +19,16 @@ Estimates = Mapping[str, Estimate]
 
 @dataclass(frozen=True)
 class PartReport:
-    """Which rows a part of the test holds; `outcomes` are accounts with a positive row."""
+    """Which rows a part of the test holds; `outcomes` are accounts with a positive row.
+
+    `is_measured` is False with too few accounts with the outcome or without it.
+    """
 
     rows: int
     accounts: int
     outcomes: int
     base_rate: float
+    is_measured: bool
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,14 @@ class RungReport:
     trees : int
         0 for a rung without trees.
     parts : mapping of str to mapping of str to Estimate
-        By part of the test, every measure.
+        By part of the test, every measure; none in a part that is not measured.
     difference : mapping of str to mapping of str to Estimate
         By part, this rung's measures minus the best rung's, on the same draws; empty for the best rung.
     log_loss, excess, excess_error : float or None
-        Log loss out of fold, inside training; that minus LightGBM's, and its paired standard error. None for a model
-        that was not trained in this run.
+        Log loss out of fold, inside training; that minus the default rung's, and its paired standard error. None for a
+        model that was not trained in this run, and where a single winning account left nothing to hold out.
     out_of_fold : Estimate or None
-        That log loss minus the best rung's; None for the best rung.
+        That log loss minus the best rung's; None for the best rung, and where there is no such log loss.
     """
 
     name: str
@@ -162,6 +166,8 @@ class Report:
     rungs : tuple of RungReport
         From the simplest.
     best : str
+    default : str or None
+        The rung that the others had to beat; None for a model that was not trained in this run.
     pinned : bool
         Whether the agreement chose the rung.
     calibration : str
@@ -169,9 +175,11 @@ class Report:
     counts : Counts
     base_rate : float
         Share of positives in training.
-    accounts_train, accounts_test, accounts_unseen : int
+    accounts_train, accounts_test : int
+    accounts_unseen : int or None
+        Accounts of the test that training has not seen; None where that is not known.
     outcomes_train, outcomes_test : int
-        Accounts with a positive row.
+        Accounts with a positive row: among the rows that the rungs were fitted on, and in the test.
     data_from, data_until, lag : int
         Microseconds.
     lag_is_assumed : bool
@@ -182,7 +190,7 @@ class Report:
         Hash of the data.
     seed : int
     parts : mapping of str to PartReport
-        What of the test is measured: ``use``, and of ``grid``, ``event``, ``unseen`` those with enough outcomes.
+        Of the test: ``use``, and of ``grid``, ``event``, ``unseen`` those that the test holds beside other rows.
     diagnosis : Diagnosis
     importance : Importance
     """
@@ -190,13 +198,14 @@ class Report:
     goal: str
     rungs: tuple[RungReport, ...]
     best: str
+    default: str | None
     pinned: bool
     calibration: str
     counts: Counts
     base_rate: float
     accounts_train: int
     accounts_test: int
-    accounts_unseen: int
+    accounts_unseen: int | None
     outcomes_train: int
     outcomes_test: int
     data_from: int
@@ -215,6 +224,11 @@ class Report:
     def champion(self) -> RungReport:
         """The best rung."""
         return next(rung for rung in self.rungs if rung.name == self.best)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the test has outcomes enough to say how good the rungs are."""
+        return self.parts["use"].is_measured
 
     @property
     def covers_all(self) -> bool:

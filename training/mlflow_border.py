@@ -111,13 +111,15 @@ def aliases(client: MlflowClient, model: str) -> dict[str, str]:
     return {str(alias): str(version) for alias, version in client.get_registered_model(model).aliases.items()}
 
 
-def move(client: MlflowClient, model: str, moves: Mapping[str, str | None]) -> None:
-    """Set aliases in this order (None takes one away); when one can not be set, those before it go back."""
+@contextlib.contextmanager
+def moved(client: MlflowClient, model: str, moves: Mapping[str, str | None]) -> Iterator[None]:
+    """Set aliases in this order (None takes one away), then do the block; when either fails, they go back."""
     before, done = aliases(client, model), []
     try:
         for alias, version in moves.items():
             done.append(alias)
             _point(client, model, alias, version)
+        yield
     except BaseException:
         with contextlib.suppress(Exception):
             for alias in done:
@@ -136,22 +138,31 @@ def registered(version: Any) -> Registered:
     )
 
 
-def register(client: MlflowClient, run_id: str, model: str, record: RunRecord, bundle: Path) -> int:
-    """Log a bundle as a model of the run, register it, and return its version."""
+def log_bundle(run_id: str, record: RunRecord, bundle: Path) -> Any:
+    """Log a bundle as a model of the run and return MLflow's description of it.
+
+    Before anything else is written into the run: MLflow asks for each measure that is there already, one by one.
+    """
     import mlflow
     import mlflow.pyfunc
-    from mlflow.exceptions import MlflowException
 
     with tempfile.TemporaryDirectory() as scratch:
         copy = shutil.copytree(bundle, Path(scratch, BUNDLE))
         with mlflow.start_run(run_id=run_id):
-            logged = mlflow.pyfunc.log_model(
+            return mlflow.pyfunc.log_model(
                 name=BUNDLE,
                 python_model=str(_SCORER),
                 artifacts={BUNDLE: str(copy)},
                 signature=_signature(record.features),
                 pip_requirements=_requirements(),
+                params={name: str(value) for name, value in record.params.items()},
             )
+
+
+def register(client: MlflowClient, run_id: str, model: str, logged: Any) -> int:
+    """Register a logged model of the run as the next version of a model, and return its number."""
+    from mlflow.exceptions import MlflowException
+
     try:
         client.create_registered_model(model)
     except MlflowException as error:

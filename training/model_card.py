@@ -64,9 +64,17 @@ def _data(report: Report) -> list[Line]:
             accounts=report.accounts_test,
             unseen=report.accounts_unseen,
             outcomes=report.outcomes_test,
+        )
+        if report.accounts_unseen is not None
+        else _line(
+            "test_rows_later",
+            "{rows:,} snapshots of {accounts:,} accounts judged, after the training; {outcomes:,} had the outcome.",
+            rows=counts.test,
+            accounts=report.accounts_test,
+            outcomes=report.outcomes_test,
         ),
     ]
-    if report.test_from is not None:
+    if report.test_from is not None and report.default is not None:
         found.append(
             _line(
                 "purged_in_time",
@@ -111,8 +119,17 @@ def _limits(report: Report) -> list[Line]:
                 outcomes=report.outcomes_train,
             )
         )
-    ece, floor = use["ece"].value, use["ece_floor_95"].value
-    if ece > floor:
+    if not report.is_measured:
+        found.append(
+            _line(
+                "not_judged",
+                "Nothing is known of how good it is on later time: {outcomes:,} accounts of the test had the outcome,"
+                " too few to measure.",
+                outcomes=report.outcomes_test,
+            )
+        )
+    elif use["ece"].value > use["ece_floor_95"].value:
+        ece, floor = use["ece"].value, use["ece_floor_95"].value
         found.append(
             _line(
                 "ece_above_floor",

@@ -121,11 +121,11 @@ class TestRows:
         return Part(rows, Bootstrap.of(self.label[rows], self.account_id[rows], weights, seed=self.seed))
 
     def parts(self) -> Mapping[str, Part]:
-        """Return the parts that are measured: the declared use, and of the others those with enough outcomes."""
+        """Return the declared use, and of the other parts those that hold some of the rows but not all."""
         found = {USE: self.part(np.ones(len(self.label), dtype=np.bool_))}
         if self.is_event.any() and not self.is_event.all():
             found["grid"] = self.part(~self.is_event, is_weighted=False)
             found["event"] = self.part(self.is_event, is_weighted=False)
         if self.unseen.any() and not self.unseen.all():
             found["unseen"] = self.part(self.unseen)
-        return {name: part for name, part in found.items() if name == USE or part.is_enough}
+        return found

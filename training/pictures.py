@@ -63,10 +63,9 @@ def report_pictures(report: Report, explained: Explained) -> dict[str, Picture]:
     explained : Explained
         Contributions of the best rung on sampled test rows.
     """
-    found = {
-        "reliability": reliability_picture(report.diagnosis.reliability),
-        "lift": _lift(report),
-    }
+    found: dict[str, Picture] = {}
+    if report.is_measured:
+        found |= {"reliability": reliability_picture(report.diagnosis.reliability), "lift": _lift(report)}
     if any(week.slope is not None for week in report.diagnosis.weekly):
         found["weekly_slope"] = _weekly(report)
     concepts = _by_concept(explained)

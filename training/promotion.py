@@ -6,15 +6,18 @@ import getpass
 import os
 import tempfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from features.errors import BundleError
 from features.ledger import now_micros
 from models.bundle import Bundle, load_bundle
 from models.bundle_cache import BundleCache
-from training.dataset import shown
 from training.registry import PREVIOUS, Registered, Registry
 from training.verdict import Verdict
+
+APPROVAL = "smarketing.approval."
+"""Begins the name of a tag that says who approved a version and why; the moment follows."""
 
 
 def bring(registry: Registry, cache: BundleCache, version: Registered) -> Bundle:
@@ -67,6 +70,25 @@ def promote(registry: Registry, cache: BundleCache, version: Registered, verdict
     return True
 
 
+def answer_with(registry: Registry, cache: BundleCache, champion: Registered) -> None:
+    """Make the cache answer with the champion of the registry: what is left to do of a promotion that broke off there.
+
+    A later calibration of the same champion stays.
+
+    Raises
+    ------
+    BundleError
+        When its bundle is damaged, or the cache can not be read.
+    StoreError
+        When the registry can not be reached.
+    """
+    current = cache.current(champion.goal)
+    if current is not None and current.version.partition(".")[0] == str(champion.version) and cache.holds(current):
+        return
+    bring(registry, cache, champion)
+    cache.switch(champion.goal, champion.digest, champion.shown)
+
+
 def rollback(registry: Registry, cache: BundleCache, goal: str) -> Registered:
     """Let the previous champion answer again, and return it.
 
@@ -87,12 +109,9 @@ def rollback(registry: Registry, cache: BundleCache, goal: str) -> Registered:
 
 
 def approval(why: str) -> Mapping[str, str]:
-    """Return who approves and when, as tags of a version."""
-    return {
-        "smarketing.approved_by": _user(),
-        "smarketing.approved_at": shown(now_micros()),
-        "smarketing.approved_because": why,
-    }
+    """Return who approves, when and why, as a tag of a version that no later approval overwrites."""
+    at = datetime.fromtimestamp(now_micros() / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {f"{APPROVAL}{at}": f"{_user()}: {why}"}
 
 
 def _user() -> str:

@@ -24,7 +24,8 @@ from training.mlflow_border import (
     Registered,
     aliases,
     ended,
-    move,
+    log_bundle,
+    moved,
     opened,
     register,
     registered,
@@ -64,7 +65,7 @@ class Version:
     metrics : mapping of str to float
         Of its run, e.g. ``test.auc``, ``test.auc.low``, ``test.auc.high``.
     tags : mapping of str to str
-        Of its run and of the version: its rung, who approved it and when.
+        Of its run and of the version: its rung, and a tag for each time that it was approved.
     """
 
     registered: Registered
@@ -146,8 +147,9 @@ class Registry:
             model = PREFIX + record.goal
             run_id = self._run(client, record)
             with ended(client, run_id):
-                write_run(client, run_id, record)
-                version = register(client, run_id, model, record, bundle)
+                logged = log_bundle(run_id, record, bundle)
+                write_run(client, run_id, record, model_id=logged.model_id)
+                version = register(client, run_id, model, logged)
                 client.set_model_version_tag(model, str(version), DIGEST, digest)
                 client.set_registered_model_alias(model, CHALLENGER, str(version))
             return Registered(record.goal, model, version, run_id, digest)
@@ -188,8 +190,8 @@ class Registry:
                 moves[PREVIOUS] = held[CHAMPION]
             if held.get(CHALLENGER) == number:
                 moves[CHALLENGER] = None
-            _approve(client, version, approval)
-            move(client, version.model, {**moves, CHAMPION: number})
+            with moved(client, version.model, {**moves, CHAMPION: number}):
+                _approve(client, version, approval)
 
     def rollback(self, goal: str, approval: Mapping[str, str]) -> Registered:
         """Let the previous champion answer again, and return it; the present one becomes ``previous`` in its place.
@@ -201,9 +203,10 @@ class Registry:
         """
         version = self.find(goal, PREVIOUS).registered
         with self._client() as client:
-            _approve(client, version, approval)
             held = aliases(client, version.model)
-            move(client, version.model, {PREVIOUS: held.get(CHAMPION), CHAMPION: str(version.version)})
+            moves = {PREVIOUS: held.get(CHAMPION), CHAMPION: str(version.version)}
+            with moved(client, version.model, moves):
+                _approve(client, version, approval)
         return version
 
     def find(self, goal: str, name: str) -> Version:
@@ -264,6 +267,13 @@ class Registry:
                 raise UnknownError(f"Version {version.version} of {version.model!r} holds no bundle.")
             shutil.copytree(found, into)
             return into
+
+    def config_of(self, version: Registered) -> dict[str, Any]:
+        """Return the configuration of the run of a registered version, flat."""
+        with self._client():
+            from mlflow.artifacts import load_dict
+
+            return dict(load_dict(f"runs:/{version.run_id}/config.json"))
 
     @contextlib.contextmanager
     def _client(self) -> Iterator[MlflowClient]:

@@ -8,9 +8,9 @@ import textwrap
 from features.schema import DAY
 from models.bootstrap import DRAWS
 from training.dataset import shown
-from training.findings import beats_rule
-from training.ladder_report import Estimates, Report
-from training.parts import USE
+from training.findings import beats_rule, signed
+from training.ladder_report import Estimates, PartReport, Report
+from training.parts import FEWEST, USE
 
 TITLES = {
     USE: "test snapshots, weighted to the declared use",
@@ -37,23 +37,29 @@ _WITHOUT_INTERVAL = ("ece", "ece_floor_95")
 def report_text(report: Report) -> str:
     """Return the report as people read it."""
     counts = report.counts
+    unseen = "not known how many of them" if report.accounts_unseen is None else f"{report.accounts_unseen:,} of them"
     sampled = f", {counts.sampled_out:,} left out by sampling (data.max_train, data.max_test)"
     lag = "0, as the ledger only has assumed times" if report.lag_is_assumed else f"{report.lag / DAY:.1f} days"
     since = "" if report.test_from is None else f" from {shown(report.test_from)}"
+    whole = (
+        f"{counts.eligible:,} eligible snapshots, {counts.censored:,} of them censored,"
+        f" {counts.purged:,} purged{sampled if counts.sampled_out else ''}."
+    )
     lines = [
-        f"Goal {report.goal}: {counts.eligible:,} eligible snapshots, {counts.censored:,} of them censored,"
-        f" {counts.purged:,} purged{sampled if counts.sampled_out else ''}.",
+        # What a later evaluation leaves out says nothing of the training.
+        f"Goal {report.goal}: {'measured on snapshots that are new to it.' if report.default is None else whole}",
         f"Training: {counts.train:,} snapshots of {report.accounts_train:,} accounts, {100 * report.base_rate:.1f} %"
         f" positive; {report.outcomes_train:,} accounts with the outcome speak.",
         f"Test{since}: {counts.test:,} snapshots of {report.accounts_test:,} accounts,"
-        f" {report.accounts_unseen:,} of them never seen in training.",
+        f" {unseen} never seen in training.",
         f"Data: {shown(report.data_from)} to {shown(report.data_until)}, reporting lag {lag},"
         f" hash {report.digest[:12]}.",
         "",
     ]
-    lines += [_table(report, part) for part in report.parts]
-    if "unseen" not in report.parts and report.accounts_unseen < report.accounts_test:
-        lines.append(f"Accounts never seen in training: {report.accounts_unseen:,}, too few outcomes to measure.\n")
+    lines += [_table(report, part) for part, found in report.parts.items() if found.is_measured]
+    if not report.is_measured and report.champion.log_loss is not None:
+        lines.append(_out_of_fold(report))
+    lines += [_too_few(part, found) for part, found in report.parts.items() if not found.is_measured]
     lines.append(_wrapped(report.verdict()))
     rule = beats_rule(report)
     if rule is not None:
@@ -96,6 +102,23 @@ def _table(report: Report, part: str) -> str:
     out = io.StringIO()
     Console(file=out, width=WIDTH, color_system=None, legacy_windows=False).print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def _out_of_fold(report: Report) -> str:
+    """Return what the folds say of each rung, where the test can say nothing."""
+    lines = ["training snapshots, out of fold", f"  {'rung':<14}{'log loss':>8}  minus that of {report.best}"]
+    for rung in report.rungs:
+        loss = "" if rung.log_loss is None else short(rung.log_loss, 4)
+        difference = "" if rung.out_of_fold is None else signed(rung.out_of_fold)
+        lines.append(f"{'*' if rung.name == report.best else ' '} {rung.name:<14}{loss:>8}  {difference}".rstrip())
+    return "\n".join([*lines, ""])
+
+
+def _too_few(part: str, found: PartReport) -> str:
+    return _wrapped(
+        f"Too few outcomes to measure, {found.outcomes:,} of {found.accounts:,} accounts and {FEWEST} are needed:"
+        f" {TITLES[part]}."
+    )
 
 
 def _cell(report: Report, found: Estimates, name: str, digits: int) -> str:

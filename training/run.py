@@ -23,7 +23,6 @@ from training.splits import Flags
 if TYPE_CHECKING:
     from models.encoding import Encoding
     from models.ladder import FittedRung, Ladder
-    from models.metrics import ReliabilityBin
 
 CROSS_FITTED = "cross-fitted margins (folds grouped by account)"
 LATER_SLICE = "a later purged slice of the training time"
@@ -44,6 +43,8 @@ class Trained:
         Rows of the data set that the rungs were fitted on.
     X : ndarray of shape (n, n_features)
         The data set, encoded.
+    config : TrainingConfig
+        What the run was told.
     currency : str
         ISO 4217 code of the amounts.
     """
@@ -54,16 +55,8 @@ class Trained:
     ladder: Ladder
     fitted: Flags
     X: npt.NDArray[np.float64]
+    config: TrainingConfig
     currency: str
-
-    @property
-    def reliability(self) -> tuple[ReliabilityBin, ...]:
-        """Reliability of the champion on the test snapshots."""
-        from models.metrics import reliability, sigmoid
-
-        test, champion = self.dataset.split.test, self.ladder.champion
-        p = sigmoid(champion.calibration.logit(champion.scorer.margin(self.X[test])))
-        return reliability(self.dataset.label[test], p)
 
     def save(self, folder: Path, *, trained_at: int) -> str:
         """Write the bundle of the best rung into a new folder and return its digest."""
@@ -95,7 +88,7 @@ class Trained:
         )
         return save_bundle(
             folder,
-            goal=self.report.goal,
+            goal=self.config.goal,
             scorer=champion.scorer,
             calibration=champion.calibration,
             encoding=self.encoding,
@@ -133,7 +126,7 @@ def train_on(
     Raises
     ------
     NotEnoughDataError
-        When there are too few outcomes.
+        When there are too few outcomes to learn from.
     """
     from models.encoding import Encoding
     from models.ladder import fit_ladder
@@ -166,7 +159,7 @@ def train_on(
     say(f"measuring on {data.counts.test:,} snapshots")
     capacity = min(max(round(agreement.capacity * data.test_weeks), 1), data.counts.test)
     report = judge(data, config, ladder, X, fitted, capacity, CROSS_FITTED if held is None else LATER_SLICE)
-    return Trained(report, data, encoding, ladder, fitted, X, agreement.reporting_currency)
+    return Trained(report, data, encoding, ladder, fitted, X, config, agreement.reporting_currency)
 
 
 def _calibration_rows(data: Dataset, config: TrainingConfig) -> tuple[Flags, Flags | None]:
@@ -174,7 +167,9 @@ def _calibration_rows(data: Dataset, config: TrainingConfig) -> tuple[Flags, Fla
     if data.split.test_from is None:
         return train, None
     horizon = config.goal.within_days * DAY
-    slice_ = later_slice(data.as_of[train], data.label[train], horizon=horizon, embargo=data.split.embargo)
+    slice_ = later_slice(
+        data.as_of[train], data.label[train], data.account_id[train], horizon=horizon, embargo=data.split.embargo
+    )
     if slice_ is None:
         return train, None
     fitted, held = np.zeros_like(train), np.zeros_like(train)

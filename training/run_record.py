@@ -45,14 +45,14 @@ class RunRecord:
     parent: str = ""
 
 
-def write_run(client: MlflowClient, run_id: str, record: RunRecord) -> None:
-    """Write a record into a run that has been opened."""
+def write_run(client: MlflowClient, run_id: str, record: RunRecord, *, model_id: str | None = None) -> None:
+    """Write a record into a run that has been opened; a logged model that is named gets its measures too."""
     from mlflow.entities import Metric, Param, RunTag
 
     now = time.time_ns() // 1_000_000
     client.log_batch(
         run_id,
-        metrics=[Metric(name, value, now, 0) for name, value in record.metrics.items()],
+        metrics=[Metric(name, value, now, 0, model_id=model_id) for name, value in record.metrics.items()],
         params=[Param(name, str(value)) for name, value in record.params.items()],
         tags=[RunTag(name, value) for name, value in record.tags.items()],
     )

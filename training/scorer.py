@@ -67,8 +67,9 @@ class BundleScorer(PythonModel):
         x = rows[:, np.array(model["column"], dtype=int)]
         missing = np.isnan(x)
         filled = np.where(missing, value, x)
-        number = np.where(transform == "linear", filled, np.sign(filled) * np.log1p(np.abs(filled)))
-        scaled = (number - model["centre"]) / model["scale"]
+        logged = (np.sign(filled) * np.log1p(np.abs(filled)) - model["centre"]) / model["scale"]
+        linear = (filled - model["centre"]) / model["scale"]
+        scaled = np.where(transform == "linear", linear, np.clip(logged, -model["limit"], model["limit"]))
         level = (x == value) | (missing & np.isnan(value))
         terms = np.where(transform == "missing", missing, np.where(transform == "level", level, scaled))
         return model["base"] + (terms - model["mean"]) @ np.array(model["coefficient"], dtype=float)

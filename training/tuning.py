@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,8 @@ class Tuned:
     Parameters
     ----------
     params : mapping of str to float
-        The best, with what the run was told besides.
+        The best trial's where it is proven better than the parameters in use, else those; with what the run was told
+        besides.
     trials : tuple of Trial
         In the order of their making; the first has the parameters in use.
     folds : str
@@ -92,19 +93,39 @@ class Tuned:
     folds: str
     improvement: Estimate
 
+    @classmethod
+    def of(cls, told: Mapping[str, float], trials: tuple[Trial, ...], folds: str, improvement: Estimate) -> Tuned:
+        """Choose between the parameters in use, those of the first trial, and those of the best.
+
+        `told` is what the run was told, of which only what was searched gives way.
+        """
+        found = cls({**told, **trials[0].params}, trials, folds, improvement)
+        return replace(found, params={**told, **found.best.params}) if found.is_better else found
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the lowest log loss."""
+        return min((one for one in self.trials if one.log_loss is not None), key=lambda one: one.log_loss or 0.0)
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the best trial is proven better than the parameters in use, on the fold that judged no trial."""
+        return self.improvement.value < 0 and self.improvement.excludes_zero
+
     @property
     def verdict(self) -> str:
         """Say in words whether the best parameters are better than those in use."""
-        if all(self.params[name] == value for name, value in self.trials[0].params.items()):
+        if self.best == self.trials[0]:
             return "No trial was better than the parameters in use."
         low, high = self.improvement.low, self.improvement.high
         figures = f"log loss {self.improvement.value:+.5f} ({low:+.5f} to {high:+.5f}) on the fold kept for the end"
-        if not self.improvement.excludes_zero:
-            return f"The difference may be chance: {figures}."
-        return f"The tuned parameters are {'better' if self.improvement.value < 0 else 'worse'}: {figures}."
+        if self.is_better:
+            return f"The tuned parameters are better: {figures}."
+        found = "worse" if self.improvement.excludes_zero else "not proven better"
+        return f"The parameters in use stay, as the tuned ones are {found}: {figures}."
 
     def toml(self) -> str:
-        """Return the training file of the best parameters."""
+        """Return the training file of the parameters to train with."""
         lines = [f"{name} = {value}" for name, value in self.params.items()]
         return "\n".join([f"# {self.verdict}", "[lightgbm]", *lines, ""])
 
@@ -165,7 +186,7 @@ def tune(
     )
     best = study.best_trial
     improvement = search.confirm(folds[-1], data.account_id[train], used, best, study.trials[0])
-    return Tuned({**config.lightgbm, **best.params}, tuple(_trial(one) for one in study.trials), by, improvement)
+    return Tuned.of(config.lightgbm, tuple(_trial(one) for one in study.trials), by, improvement)
 
 
 def chained_folds(as_of: npt.NDArray[np.int64], embargo: int, number: int) -> list[tuple[Flags, Flags]]:

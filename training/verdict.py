@@ -51,6 +51,8 @@ class Verdict:
         Of the hold-out; outcomes are accounts with a positive row.
     since : int or None
         Its first moment, UTC microseconds.
+    settings : mapping
+        By what the hold-out was asked: the goal, and [snapshots], [split] and [data], flat.
     gates : tuple of Gate
     """
 
@@ -61,6 +63,7 @@ class Verdict:
     accounts: int
     outcomes: int
     since: int | None
+    settings: Mapping[str, Any]
     gates: tuple[Gate, ...]
 
     @property
@@ -77,10 +80,11 @@ class Verdict:
     def grounds(self) -> str:
         """Say what was compared with what, and on which rows."""
         against = "the champion" if self.champion else "the base rate, as there is no champion to compare with"
+        taught = "taught neither" if self.champion else "did not teach it"
         since = "" if self.since is None else f" from {shown(self.since)}"
         return (
             f"Against {against}, on {self.rows:,} snapshots of {self.accounts:,} accounts ({self.outcomes:,} with the"
-            f" outcome){since} that taught neither."
+            f" outcome){since} that {taught}."
         )
 
     def document(self) -> dict[str, Any]:

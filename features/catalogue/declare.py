@@ -78,7 +78,7 @@ def decayed(subject: Subject, half_life: float, family: str = "decayed engagemen
     return feature(
         f"{subject.code}_decay_{half_life}d", subject.group, family, "touches", Decayed(half_life, subject.where),
         meaning=(f"{en}, each counting half after {half_life} days", f"{zh}，每 {half_life} 天权重减半"),
-        saying=(f"{en} weigh {{n}} with a half-life of {half_life} days", f"{zh}按 {half_life} 天半衰期计为 {{n}}"),
+        saying=(f"recent {en} add up to {{n}} (halved every {half_life} days)", f"近期{zh}折合 {{n}} 次（每 {half_life} 天减半）"),
         absent=(f"no {en} in a year", f"一年内没有{zh}"),
     )  # fmt: skip
 

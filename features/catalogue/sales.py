@@ -28,7 +28,7 @@ def _stage_features(kind: str) -> tuple[Feature, ...]:
         feature(
             f"{kind}_stage", concept, "stage", "stage", Latest("stages", "stage", this),
             meaning=(f"current stage of the furthest {en} cycle", f"{zh}周期的当前阶段"),
-            saying=(f"{en} is at stage {{n}}", f"{zh}处于 {{n}} 阶段"),
+            saying=(f"{en} is at stage {{n}}", f"{zh}处于“{{n}}”阶段"),
             absent=(f"no {en} cycle yet", f"尚无{zh}周期"),
         ),
         feature(

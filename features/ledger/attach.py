@@ -173,11 +173,12 @@ class Attachments:
         if not (self._employed or self._emails or self._domains):
             return set()
         connection = self._transaction.connection
-        owned = (identities.c.kind == "email_hash",)
-        theirs = staging.by_id(connection, identities.c.owner_id, (identities.c.value,), self._employed, *owned)
+        owned = staging.by_id(
+            connection, identities.c.owner_id, (identities.c.kind, identities.c.value), self._employed
+        )
         news = {
             "contact_id": self._employed,
-            "email_hash": self._emails | {value for (value,) in theirs},
+            "email_hash": self._emails | {value for kind, value in owned if kind == "email_hash"},
             "domain": self._domains,
         }
         touch = (_TOUCHES.c.source, _TOUCHES.c.event_id)

@@ -62,4 +62,4 @@ def _upgrade(connection: sa.Connection) -> None:
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes.update(connection=connection, table=VERSION_TABLE)
-    command.upgrade(config, "head")
+    command.upgrade(config, HEAD)

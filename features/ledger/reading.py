@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -25,12 +25,12 @@ _TOUCH_COLUMNS = (
 _ATTRIBUTES, _LINKS = STORED["attributes"], STORED["touch_links"]
 
 
-def account_tables(connection: sa.Connection, account_id: str, at: int | None) -> dict[str, pa.Table]:
-    """Return the visible rows that concern one account, by table, in an order that depends on nothing but them."""
-    parameters = {"account_id": account_id} | ({} if at is None else {"at": at})
+def account_tables(connection: sa.Connection, account_ids: Sequence[str], at: int | None) -> dict[str, pa.Table]:
+    """Return the visible rows that concern these accounts, by table, in an order that depends on nothing but them."""
+    parameters = {"account_ids": account_ids} | ({} if at is None else {"at": at})
     return {
         name: read(connection, statement, columns, parameters)
-        for name, (statement, columns) in _OF_ACCOUNT[at is not None].items()
+        for name, (statement, columns) in _OF_ACCOUNTS[at is not None].items()
     }
 
 
@@ -50,10 +50,13 @@ def export(connection: sa.Connection, name: str) -> pa.Table:
     return read(connection, sa.select(stored).order_by(*order), TABLES[name].stored)
 
 
-def account_seq(connection: sa.Connection, account_id: str) -> int | None:
-    """Return the position of the last change that concerns an account; None when the account is unknown."""
-    found = {row.account_id: row.seq for row in connection.execute(_SEQ, {"account_id": account_id})}
-    return max(found.values()) if account_id in found else None
+def account_seqs(connection: sa.Connection, account_ids: Sequence[str]) -> dict[str, int]:
+    """Return the position of the last change that concerns each of these accounts; unknown ones are left out."""
+    found = {
+        row.account_id: row.seq for row in connection.execute(_SEQS, {"account_ids": [*account_ids, EVERY_ACCOUNT]})
+    }
+    of_all = found.pop(EVERY_ACCOUNT, 0)
+    return {account_id: max(seq, of_all) for account_id, seq in found.items()}
 
 
 def read(
@@ -86,7 +89,7 @@ _Statements = Mapping[str, tuple[Any, tuple[Column, ...]]]
 """By table, what reads it, and its columns."""
 
 _FACTS = ("deals", "stage_changes", "attributes", "fx_rates")
-_ACCOUNT_ID: sa.BindParameter[str] = sa.bindparam("account_id")
+_ACCOUNT_IDS: sa.BindParameter[Sequence[str]] = sa.bindparam("account_ids", expanding=True)
 
 
 def _of_all(touches: sa.FromClause, facts: Mapping[str, sa.FromClause]) -> _Statements:
@@ -97,16 +100,16 @@ def _of_all(touches: sa.FromClause, facts: Mapping[str, sa.FromClause]) -> _Stat
     }
 
 
-def _of_account(touches: sa.FromClause, facts: Mapping[str, sa.FromClause]) -> _Statements:
-    """Return what reads one account, in the order of the ledger: sums of floats are the same whatever the plan."""
-    ours = sa.select(touches).where(touches.c.account_id == _ACCOUNT_ID)
-    own = {name: _visible(facts[name]).where(facts[name].c.account_id == _ACCOUNT_ID) for name in _FACTS[:2]}
+def _of_accounts(touches: sa.FromClause, facts: Mapping[str, sa.FromClause]) -> _Statements:
+    """Return what reads some accounts, in the order of the ledger: sums of floats are the same whatever the plan."""
+    ours = sa.select(touches).where(touches.c.account_id.in_(_ACCOUNT_IDS))
+    own = {name: _visible(facts[name]).where(facts[name].c.account_id.in_(_ACCOUNT_IDS)) for name in _FACTS[:2]}
     found: dict[str, Any] = {
         "account_touches": ours.order_by(touches.c.ledger_seq, touches.c.known_from),
         **{name: statement.order_by(facts[name].c.ledger_seq) for name, statement in own.items()},
-        "attributes": _attributes_of_account(facts["attributes"]).order_by("ledger_seq"),
+        "attributes": _attributes_of_accounts(facts["attributes"]).order_by("ledger_seq"),
         "fx_rates": _visible(facts["fx_rates"]).order_by(facts["fx_rates"].c.ledger_seq),
-        "accounts": sa.select(STORED["accounts"]).where(STORED["accounts"].c.account_id == _ACCOUNT_ID),
+        "accounts": sa.select(STORED["accounts"]).where(STORED["accounts"].c.account_id.in_(_ACCOUNT_IDS)),
     }
     return {
         name: (statement, _TOUCH_COLUMNS if name == "account_touches" else TABLES[name].stored)
@@ -118,17 +121,19 @@ def _visible(rows: sa.FromClause) -> sa.Select[Any]:
     return sa.select(rows).where(~rows.c.deleted, rows.c.known_at < rows.c.known_until)
 
 
-def _attributes_of_account(rows: sa.FromClause) -> sa.CompoundSelect[Any]:
-    own = _visible(rows).where(rows.c.entity == "account", rows.c.id == _ACCOUNT_ID)
+def _attributes_of_accounts(rows: sa.FromClause) -> sa.CompoundSelect[Any]:
+    own = _visible(rows).where(rows.c.entity == "account", rows.c.id.in_(_ACCOUNT_IDS))
     theirs = _visible(rows).where(rows.c.entity == "contact", rows.c.id.in_(_people(rows is not _ATTRIBUTES)))
     return sa.union_all(own, theirs)
 
 
 def _people(of_past: bool) -> sa.CompoundSelect[Any]:
-    """Contacts with a touch linked to the account, or that ever had it as employer."""
-    linked = sa.select(_LINKS.c.contact_id).where(_LINKS.c.account_id == _ACCOUNT_ID, _LINKS.c.contact_id.is_not(None))
+    """Contacts with a touch linked to one of the accounts, or that ever had it as employer."""
+    linked = sa.select(_LINKS.c.contact_id).where(
+        _LINKS.c.account_id.in_(_ACCOUNT_IDS), _LINKS.c.contact_id.is_not(None)
+    )
     employed = sa.select(_ATTRIBUTES.c.id).where(
-        _ATTRIBUTES.c.entity == "contact", _ATTRIBUTES.c.field == "employer", _ATTRIBUTES.c.value == _ACCOUNT_ID
+        _ATTRIBUTES.c.entity == "contact", _ATTRIBUTES.c.field == "employer", _ATTRIBUTES.c.value.in_(_ACCOUNT_IDS)
     )
     if of_past:
         linked, employed = (
@@ -141,9 +146,9 @@ def _people(of_past: bool) -> sa.CompoundSelect[Any]:
 _NOW = (account_touches, {name: STORED[name] for name in _FACTS})
 _THEN = (past.account_touches(), {name: past.revisions(name) for name in _FACTS})
 _OF_ALL = {False: _of_all(*_NOW), True: _of_all(*_THEN)}
-_OF_ACCOUNT = {False: _of_account(*_NOW), True: _of_account(*_THEN)}
+_OF_ACCOUNTS = {False: _of_accounts(*_NOW), True: _of_accounts(*_THEN)}
 """By whether the ledger is read as of an earlier position."""
 
-_SEQ = sa.select(account_versions.c.account_id, account_versions.c.seq).where(
-    account_versions.c.account_id.in_((sa.bindparam("account_id"), EVERY_ACCOUNT))
+_SEQS = sa.select(account_versions.c.account_id, account_versions.c.seq).where(
+    account_versions.c.account_id.in_(_ACCOUNT_IDS)
 )

@@ -1,6 +1,6 @@
 """Looks many keys up at once, and writes many rows at once.
 
-Keys go into a temporary table and are joined: one statement whether the batch holds one row or twenty thousand.
+Keys go into a temporary table: one statement whether the batch holds one row or twenty thousand.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def by_id(
     if not ids:
         return []
     _fill(connection, _ids, [(value,) for value in ids])
-    statement = sa.select(*columns).select_from(_ids.join(column.table, column == _ids.c.id)).where(*also)
+    # Not a join: SQLite would be free to begin with the stored rows, all of them, and to scan the ids for each.
+    statement = sa.select(*columns).where(column.in_(sa.select(_ids.c.id)), *also)
     return list(connection.execute(statement.distinct() if distinct else statement).all())
 
 

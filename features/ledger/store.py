@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -115,27 +115,32 @@ class Ledger:
 
     def account_seq(self, account_id: str) -> int | None:
         """Return the position of the last change that concerns an account; None when the account is unknown."""
-        with self._reading() as connection:
-            return reading.account_seq(connection, account_id)
+        return self.account_seqs([account_id]).get(account_id)
 
-    def account_tables(self, account_id: str, *, at: int | None = None) -> dict[str, pa.Table]:
-        """Return what the evaluators read of one account.
+    def account_seqs(self, account_ids: Sequence[str]) -> dict[str, int]:
+        """Return the position of the last change that concerns each of these accounts; unknown ones are left out."""
+        with self._reading() as connection:
+            return reading.account_seqs(connection, account_ids)
+
+    def account_tables(self, *account_ids: str, at: int | None = None) -> dict[str, pa.Table]:
+        """Return what the evaluators read of one account, or of some together.
 
         Parameters
         ----------
-        account_id : str
+        account_ids : str
+            Some hundreds at most.
         at : int, default=None
             Position of the ledger as of which it is read; the present one unless given.
 
         Returns
         -------
         dict of str to Table
-            `account_touches`, `deals`, `stage_changes`, `attributes` (of the account, and of everyone who has a touch
-            with it or was ever employed by it), `fx_rates`, `accounts`; without rows that are never visible. Empty
-            tables for an unknown account.
+            `account_touches`, `deals`, `stage_changes`, `attributes` (of the accounts, and of everyone who has a touch
+            with one or was ever employed by it), `fx_rates`, `accounts`; without rows that are never visible. Unknown
+            accounts have none.
         """
         with self._reading() as connection:
-            return reading.account_tables(connection, account_id, at)
+            return reading.account_tables(connection, account_ids, at)
 
     def tables(self, *, at: int | None = None) -> dict[str, pa.Table]:
         """Return what the evaluators read of all accounts, as in `account_tables`."""

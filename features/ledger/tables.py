@@ -59,7 +59,8 @@ def _record(table: Table) -> sa.Table:
     columns = [
         _column(column, nullable=not column.required, primary_key=column.name in table.key) for column in table.columns
     ]
-    return sa.Table(table.name, metadata, *columns)
+    # Its key is most of a row: kept once, and not a second time as an index.
+    return sa.Table(table.name, metadata, *columns, sqlite_with_rowid=False)
 
 
 STORED = MappingProxyType(

@@ -53,16 +53,6 @@ def standing(scored: Scored, facts: Facts, words: Words) -> View:
     }
 
 
-def meaning(explained: Explained, scored: Scored, words: Words) -> str:
-    """Say what the probability means: about so many of so many such accounts."""
-    goal = scored.goal
-    return words.gettext("About %(odds)s such accounts reach %(stage)s within %(days)d days.") % {
-        "odds": words.odds(explained.probability),
-        "stage": words.stage(goal.reach),
-        "days": goal.within_days,
-    }
-
-
 def way(explained: Explained, words: Words) -> View:
     """Return the way from the reference account to this one, in percentage points that add up as they are shown.
 
@@ -151,10 +141,16 @@ def over_time(points: tuple[Point, ...], now: int, words: Words) -> View:
 
 
 def group(tables: Mapping[str, Any], as_of: int, agreement: Agreement, words: Words) -> View:
-    """Return the people of the account and their touches, as a picture and a table."""
-    entries = timeline(tables, as_of, None, _DRAWN).entries
+    """Return the people of the account and their touches, as a table of all and a picture of the newest."""
+    # As long as the tables are, the page holds all there is.
+    entries = timeline(tables, as_of, None, sum(table.num_rows for table in tables.values())).entries
     found = people(tables, entries, as_of)
-    row = {person.contact_id: number for number, person in enumerate(found)}
+    touched = [entry for entry in entries if entry.place.type == "touchpoint"]
+    drawn = touched[:_DRAWN]
+    seen = {entry.columns["contact_id"] for entry in drawn}
+    rows = [person for person in found if person.contact_id in seen]
+    row = {person.contact_id: number for number, person in enumerate(rows)}
+    since = drawn[-1].place.occurred_at if len(drawn) < len(touched) else None
     touches = [
         {
             "at": entry.place.occurred_at,
@@ -163,13 +159,12 @@ def group(tables: Mapping[str, Any], as_of: int, agreement: Agreement, words: Wo
             "inbound": entry.columns["direction"] == "inbound",
             "name": f"{words.day(entry.place.occurred_at)}: {_what(entry, agreement.touch_types, words)}",
         }
-        for entry in entries
-        if entry.place.type == "touchpoint"
+        for entry in drawn
     ]
     stages = [
         (entry.place.occurred_at, words.stage(entry.what))
         for entry in reversed(entries)
-        if entry.place.type == "stageChange"
+        if entry.place.type == "stageChange" and (since is None or entry.place.occurred_at >= since)
     ]
     return {
         "people": [
@@ -181,8 +176,8 @@ def group(tables: Mapping[str, Any], as_of: int, agreement: Agreement, words: Wo
             }
             for person in found
         ],
-        "chart": charts.group([_person(person, words) for person in found], touches, stages, words),
-        "touches": len(touches),
+        "chart": charts.group([_person(person, words) for person in rows], touches, stages, words),
+        "drawn": None if since is None else (words.number(len(drawn)), words.number(len(touched))),
     }
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from serving.scoring import Scored
+from serving.scoring import Likelihood, Scored
 
 WEEKS_BACK, WEEKS_AHEAD = 26, 13
 
@@ -33,27 +33,31 @@ class Point:
     score: int | None
 
 
-def course(score: Callable[[int], Scored], as_of: int) -> tuple[Point, ...]:
+def weeks(as_of: int) -> list[int]:
+    """Return the moments of the course around a present moment, microseconds."""
+    return [as_of + week * _WEEK for week in range(-WEEKS_BACK, WEEKS_AHEAD + 1)]
+
+
+def course(scored: Scored, likelihoods: Sequence[Likelihood | None]) -> tuple[Point, ...]:
     """Return the score every week, by today's model.
 
     Parameters
     ----------
-    score : callable
-        Gives the score of the account as of a moment.
-    as_of : int
-        The present moment, microseconds.
+    scored : Scored
+        The account at present.
+    likelihoods : sequence of Likelihood or None
+        Of the account at each of `weeks`.
     """
-    return tuple(_point(score(as_of + week * _WEEK), as_of) for week in range(-WEEKS_BACK, WEEKS_AHEAD + 1))
+    moments = weeks(scored.as_of)
+    return tuple(_point(at, found, scored) for at, found in zip(moments, likelihoods, strict=True))
 
 
-def _point(scored: Scored, now: int) -> Point:
-    explained, champion = scored.explained, scored.champion
-    if scored.as_of > now:
+def _point(at: int, found: Likelihood | None, scored: Scored) -> Point:
+    champion = scored.champion
+    if at > scored.as_of:
         period = "future"
-    elif champion is not None and scored.as_of < champion.bundle.trained_at:
+    elif champion is not None and at < champion.bundle.trained_at:
         period = "seen"
     else:
         period = "past"
-    if explained is None:
-        return Point(scored.as_of, period, None, None)
-    return Point(scored.as_of, period, explained.probability, explained.score)
+    return Point(at, period, *((None, None) if found is None else found))

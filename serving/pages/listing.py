@@ -26,7 +26,8 @@ SORTS = MappingProxyType(
         "revenue": "expected_revenue",
     }
 )
-"""What the table can be sorted by, and the column of the board behind it."""
+"""What the table can be sorted by, and the column of the board behind it; the score stands for a percentile that a score
+by points does not have."""
 
 _ASCENDING = frozenset({"name", "stage"})
 
@@ -81,7 +82,7 @@ def query(goal: str, order: str, grade: str, stage: str, text: str, page: int) -
     sort, descending = order.removeprefix("-"), order.startswith("-")
     if sort not in SORTS:
         sort, descending = "score", True
-    return Query(goal, sort, descending, grade, stage, text.strip(), page)
+    return Query(goal, sort, descending, grade, stage, text.strip(), max(page, 1))
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ def listing(table: pa.Table, asked: Query, stages: Sequence[str]) -> Listing:
     column = found.column("stage") if SORTS[asked.sort] == "_stage" else found.column(SORTS[asked.sort])
     if asked.sort == "stage":
         column = pc.index_in(column, value_set=pa.array(stages))
+    if SORTS[asked.sort] == "percentile":
+        column = pc.coalesce(column, pc.divide(found.column("score"), 100.0))
     keys = pa.table({"key": column, "account_id": found.column("account_id")})
     way = "descending" if asked.descending else "ascending"
     # Without a value comes last either way; equals stand in the order of their ids, so that pages do not overlap.
@@ -127,6 +130,12 @@ def listing(table: pa.Table, asked: Query, stages: Sequence[str]) -> Listing:
     page = min(max(asked.page, 1), pages)
     rows = found.take(order.slice((page - 1) * ROWS, ROWS)).to_pylist()
     return Listing(rows, found.num_rows, table.num_rows, page, pages)
+
+
+def strongest(row: Mapping[str, Any]) -> str | None:
+    """Return which way the strongest reason of an account points, ``up`` or ``down``; None where there is none."""
+    sizes = {way: abs(row[f"top_{way}_points"]) for way in ("up", "down") if row[f"top_{way}_points"] is not None}
+    return max(sizes, key=lambda way: sizes[way], default=None)
 
 
 def _filtered(table: pa.Table, asked: Query) -> pa.Table:

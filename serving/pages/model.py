@@ -52,7 +52,15 @@ _ANSWERS = MappingProxyType(
         "yes": N_("Yes: it beats your rule."),
         "no": N_("No: your rule is better."),
         "unsure": N_("Not sure: the difference to your rule is within chance."),
+        "too_few": N_("Not known yet: there were too few outcomes to tell."),
         "is_rule": N_("The rule itself is the best there is for now."),
+    }
+)
+_DIFFERENCES = MappingProxyType(
+    {
+        "log_loss": N_("log loss, lower is better"),
+        "brier": N_("Brier score, lower is better"),
+        "auc": N_("AUC, higher is better"),
     }
 )
 _MEASURES = ("auc", "pr_auc", "brier", "log_loss", "ece", "calibration_slope")
@@ -95,7 +103,11 @@ def _rule(found: Mapping[str, Any] | None, words: Words) -> View | None:
     return {
         "answer": words.named(_ANSWERS, found["answer"]),
         "is_good": found["answer"] == "yes",
-        "rows": [{"measure": name, "text": _estimate(one, words, 4)} for name, one in differences.items() if one],
+        "rows": [
+            {"measure": words.gettext(name), **_difference(one, words)}
+            for measure, name in _DIFFERENCES.items()
+            if (one := differences.get(measure)) and one["value"] is not None
+        ],
     }
 
 
@@ -238,6 +250,11 @@ def _estimate(one: Mapping[str, Any], words: Words, digits: int) -> str:
     if one["low"] is None:
         return value
     return f"{value} ({words.number(one['low'], digits)} – {words.number(one['high'], digits)})"
+
+
+def _difference(one: Mapping[str, Any], words: Words) -> View:
+    value, low, high = (None if one[end] is None else words.points(one[end], 3) for end in ("value", "low", "high"))
+    return {"exact": one["value"], "text": value, "span": None if low is None else f"{low} – {high}"}
 
 
 def _cell(one: Mapping[str, Any] | None, words: Words, digits: int = 3) -> View | None:

@@ -185,7 +185,7 @@ def beeswarm(rows: Sequence[Mapping[str, Any]], words: Words) -> Option:
 
 
 def weekly(weeks: Sequence[Mapping[str, Any]], words: Words) -> Option:
-    """Draw the slope of the calibration by week: 1 is right, below it the model says too much."""
+    """Draw the slope of the calibration by week: 1 is right, below it probabilities were too extreme."""
     spans: list[Any] = []
     for one in weeks:
         x = one["start"] / 1000

@@ -18,8 +18,8 @@ from serving.authorisation import public, signed_in
 from serving.keys import KeyRing
 from serving.language import Language, preferred
 from serving.pages import account, assets
-from serving.pages.course import course
-from serving.pages.listing import SORTS, listing, query
+from serving.pages.course import course, weeks
+from serving.pages.listing import SORTS, listing, query, strongest
 from serving.pages.model import model_page
 from serving.pages.render import HEADERS, render
 from serving.pages.session import COOKIE, HOURS
@@ -100,7 +100,7 @@ def _accounts(
     grade: Text = "",
     stage: Text = "",
     q: Text = "",
-    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    page: int = 1,
 ) -> Response:
     asked_of = site.goal(goal)
     board = site.boards.of(asked_of.name)
@@ -118,6 +118,7 @@ def _accounts(
             "board": board,
             "has_model": site.champions.of(asked_of.name) is not None,
             "listing": None if board is None else listing(board.table, asked, stages),
+            "strongest": strongest,
         },
     )
 
@@ -131,9 +132,9 @@ def _account(
     scored = site.scores.give(account_id, asked_of.name)
     tables = site.ledger.account_tables(account_id)
     explained, told = scored.explained, scored.explained or scored.points
-    weeks = None
+    drawn = None
     if show == "course" and explained is not None:
-        weeks = course(lambda at: site.scores.score(account_id, asked_of.name, at), scored.as_of)
+        drawn = course(scored, site.scores.likelihoods(scored, weeks(scored.as_of)))
     return _page(
         request,
         "account.html",
@@ -143,11 +144,11 @@ def _account(
             "scored": scored,
             "explained": explained,
             "standing": account.standing(scored, facts(tables, account_id, scored.as_of), spoken),
-            "meaning": None if explained is None else account.meaning(explained, scored, spoken),
+            "meaning": None if explained is None else spoken.odds(explained.probability, asked_of),
             "up": account.reasons([] if told is None else told.up, spoken),
             "down": account.reasons([] if told is None else told.down, spoken),
             "way": None if explained is None else account.way(explained, spoken),
-            "course": None if weeks is None else account.over_time(weeks, scored.as_of, spoken),
+            "course": None if drawn is None else account.over_time(drawn, scored.as_of, spoken),
             "group": account.group(tables, scored.as_of, site.agreement, spoken),
             "happened": account.happened(timeline(tables, scored.as_of, cursor, _HAPPENED), site.agreement, spoken),
             "address": lambda **more: f"{request.url.path}?{urlencode({'goal': asked_of.name} | more)}",
@@ -164,12 +165,10 @@ def _model(request: Request, site: TheSite, goal: Text = "") -> Response:
 
 def _ask(request: Request, site: TheSite, ticket: Text = "", next: Text = HOME) -> Response:
     if ticket and (token := site.sessions.redeem(ticket)):
-        return _signed_in(request, token, next)
+        return _signed_in(request, site, token, next)
     if request.headers.get("sec-fetch-site") == "cross-site":
         # Who comes from another site comes without the cookie; from here it is sent along.
         return _page(request, "onward.html", {"onward": _local(next)})
-    # Who signs in will want the table: while the key is typed, it is read or made.
-    site.boards.of(site.goal("").name)
     return _page(request, "sign_in.html", {"next": _local(next), "is_wrong": bool(ticket)})
 
 
@@ -182,7 +181,7 @@ async def _sign_in(request: Request, site: TheSite) -> Response:
     token = None if key is None else site.sessions.open(key)
     if token is None:
         return _page(request, "sign_in.html", {"next": _local(onward), "is_wrong": True}, status=401)
-    return _signed_in(request, token, onward)
+    return _signed_in(request, site, token, onward)
 
 
 def _sign_out(request: Request, site: TheSite) -> Response:
@@ -241,7 +240,9 @@ def _to_sign_in(request: Request) -> Response:
     return RedirectResponse(address, 303)
 
 
-def _signed_in(request: Request, token: str, onward: str) -> Response:
+def _signed_in(request: Request, site: Site, token: str, onward: str) -> Response:
+    # Whatever page comes first, the table will be wanted: it is read or made meanwhile.
+    site.boards.of(site.goal("").name)
     answer = RedirectResponse(_local(onward), 303)
     is_secure = request.url.scheme == "https"
     answer.set_cookie(COOKIE, token, max_age=HOURS * 3600, httponly=True, samesite="strict", secure=is_secure)

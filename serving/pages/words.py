@@ -15,6 +15,7 @@ from babel.dates import format_date, format_datetime
 from babel.numbers import format_compact_currency, format_currency, format_decimal, format_percent
 
 from features.agreement import Goal
+from features.stage_names import stage_name
 from features.touch_types import TouchType
 from serving.language import Language
 
@@ -27,12 +28,6 @@ def N_(message: str) -> str:
     return message
 
 
-STAGES = MappingProxyType(
-    {
-        "lead": N_("Lead"), "mql": N_("MQL"), "bql": N_("BQL"), "sql": N_("SQL"), "deal": N_("Deal"), "won": N_("Won"),
-        "lost": N_("Lost"), "churned": N_("Churned"), "disqualified": N_("Disqualified"),
-    }
-)  # fmt: skip
 KINDS = MappingProxyType({"new": N_("new business"), "expansion": N_("expansion"), "renewal": N_("renewal")})
 ROLES = MappingProxyType(
     {
@@ -60,11 +55,31 @@ DEGRADED = MappingProxyType(
         "no_model": N_("There is no model for this goal yet."),
         "bundle_refused": N_("A newer model could not be used; the one before it answers."),
         "catalogue_changed": N_("A newer model was trained on other definitions; the one before it answers."),
+        "goal_changed": N_("A newer model was trained for another definition of the goal; the one before it answers."),
         "not_recorded": N_("This answer could not be recorded."),
     }
 )
 
 _CERTAIN = 0.995
+_COMPACT_FROM = MappingProxyType({"en": 1_000, "zh": 10_000})
+"""Amounts from which the language has a short form."""
+
+_GOALS = MappingProxyType(
+    {
+        "deal": N_("Deal within %(days)d days"),
+        "won": N_("Won within %(days)d days"),
+        "expansion": N_("Expanded within %(days)d days"),
+        "renewal": N_("Renewed within %(days)d days"),
+    }
+)
+_STEPS = MappingProxyType(
+    {
+        "deal": N_("reach Deal"),
+        "won": N_("reach Won"),
+        "expansion": N_("expand"),
+        "renewal": N_("renew"),
+    }
+)
 
 
 class Words:
@@ -106,8 +121,9 @@ class Words:
 
     def short_money(self, amount: float, currency: str) -> str:
         """Write an amount in units of its currency in few characters: €12.3K."""
-        digits = 1 if abs(amount) >= 1000 else 0
-        return str(format_compact_currency(amount, currency, locale=self.locale, fraction_digits=digits))
+        if abs(amount) < _COMPACT_FROM[self.language]:
+            return self.money(amount, currency)  # in a locale without a short form babel would write every decimal
+        return str(format_compact_currency(amount, currency, locale=self.locale, fraction_digits=1))
 
     def touch(self, touch_type: TouchType | None, name: str) -> str:
         """Name a touch type; one that is no longer declared, by its own name."""
@@ -124,31 +140,33 @@ class Words:
 
     def goal(self, goal: Goal) -> str:
         """Name a goal: Won within 90 days."""
-        named = self.gettext("%(stage)s within %(days)d days") % {
-            "stage": self.stage(goal.reach),
+        message = _GOALS.get(_step(goal), N_("%(stage)s within %(days)d days"))
+        named = self.gettext(message) % {"stage": self.stage(goal.reach), "days": goal.within_days}
+        return named if goal.kind in {"new", _step(goal)} else f"{named} ({self.kind(goal.kind)})"
+
+    def odds(self, probability: float, goal: Goal) -> str:
+        """Say what a probability means, as a count of like accounts: about 8 of 10 reach Won within 90 days."""
+        of = 10 if 0.095 <= probability <= 0.905 else 100
+        message = N_("About %(count)d of %(of)d such accounts %(step)s within %(days)d days.")
+        if probability < 1 - _CERTAIN:
+            message = N_("Fewer than 1 of 100 such accounts %(step)s within %(days)d days.")
+        elif probability > _CERTAIN:
+            message = N_("More than 99 of 100 such accounts %(step)s within %(days)d days.")
+        return self.gettext(message) % {
+            "count": math.floor(of * probability + 0.5),
+            "of": of,
+            "step": self.step(goal),
             "days": goal.within_days,
         }
-        return named if goal.kind == "new" else f"{named} ({self.kind(goal.kind)})"
 
-    def odds(self, probability: float) -> str:
-        """Say a probability as a count of like accounts: 8 of 10.
-
-        Examples
-        --------
-        >>> words = Words("en")
-        >>> [words.odds(p) for p in (0.0004, 0.031, 0.27, 0.83, 0.972, 0.999)]
-        ['fewer than 1 of 100', '3 of 100', '3 of 10', '8 of 10', '97 of 100', 'more than 99 of 100']
-        """
-        if probability < 1 - _CERTAIN:
-            return self.gettext("fewer than 1 of 100")
-        if probability > _CERTAIN:
-            return self.gettext("more than 99 of 100")
-        of = 10 if 0.095 <= probability <= 0.905 else 100
-        return self.gettext("%(count)d of %(of)d") % {"count": math.floor(of * probability + 0.5), "of": of}
+    def step(self, goal: Goal) -> str:
+        """Say what an account does that reaches a goal: reach Won, renew."""
+        message = _STEPS.get(_step(goal), N_("reach %(stage)s"))
+        return self.gettext(message) % {"stage": self.stage(goal.reach)}
 
     def stage(self, stage: str | None) -> str:
         """Name a stage."""
-        return self.named(STAGES, stage)
+        return stage_name(stage, self.language) if stage else ""
 
     def kind(self, kind: str) -> str:
         """Name a kind of business."""
@@ -177,6 +195,11 @@ class Words:
 def words(language: Language) -> Words:
     """Return the words of a language; its catalogue is read once."""
     return Words(language)
+
+
+def _step(goal: Goal) -> str:
+    """Return what stands for a goal in the tables of its names: to win again is to renew or to expand."""
+    return goal.kind if goal.reach == "won" and goal.kind in _STEPS else goal.reach
 
 
 def _translations(language: Language) -> NullTranslations:

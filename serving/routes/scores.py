@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from contextlib import suppress
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field, SkipValidation, ValidationError
+from pydantic import Field, ValidationError, WithJsonSchema
 
-from features.errors import RowError, UnknownError
+from features.errors import RowError, StoreError, UnknownError
 from serving.answers import ScoreAnswer, render
 from serving.authorisation import requires
 from serving.dependencies import RequestId, TheScores, Tongue
-from serving.problems import Problem, declared, problem_of_item
+from serving.problems import FieldProblem, Problem, RequestError, declared, problem_of_item
 from serving.routes.replies import reply
 from serving.wire import Moment, Wire
 
 MOST = 200
 """Questions in one batch: what a CRM hands its triggers at a time."""
+MOST_IN_FULL = 20
+"""Questions in one batch whose answers list every contribution: some 40 kB each."""
 
 Listed = Annotated[
     Literal["top", "all"], Query(description="top: the ten largest and one row for the rest; all: every one")
@@ -31,10 +34,14 @@ class ScoreRequest(Wire):
     as_of: Moment | None = Field(default=None, description="The moment asked about, past or future; now unless given")
 
 
+_Item = Annotated[Any, WithJsonSchema({"$ref": "#/components/schemas/ScoreRequest"})]
+"""Documented as a question, and checked only when its turn comes."""
+
+
 class BatchRequest(Wire):
     """Several questions at once. Each is judged on its own, so that a bad one does not keep the others out."""
 
-    requests: list[SkipValidation[ScoreRequest]] = Field(
+    requests: list[_Item] = Field(
         min_length=1, max_length=MOST, description=f"Questions, {MOST} at most; each gets its own status"
     )
 
@@ -42,7 +49,7 @@ class BatchRequest(Wire):
 class BatchResult(Wire):
     """What became of one question: an answer, or a problem."""
 
-    status: int = Field(description="200, 404 for an unknown account, or 422")
+    status: int = Field(description="200, 404 for an unknown account, 422, or 503 to be asked again")
     answer: ScoreAnswer | None
     problem: Problem | None
 
@@ -79,7 +86,7 @@ def router() -> APIRouter:
         summary="Score several accounts",
         description=(
             "The status is 200 whenever the batch itself could be read; each result has a status of its own, in the "
-            "order of the requests."
+            f"order of the requests. contributions=all goes with {MOST_IN_FULL} requests at most."
         ),
         dependencies=[requires("score")],
         response_model=BatchAnswer,
@@ -103,15 +110,29 @@ def _batch(
     request_id: RequestId,
     contributions: Listed = "top",
 ) -> Response:
+    every = contributions == "all"
+    if every and len(body.requests) > MOST_IN_FULL:
+        told = f"Contributions can all be listed for {MOST_IN_FULL} requests at most. Got {len(body.requests)}."
+        raise RequestError(422, told, errors=[FieldProblem(field="contributions", code="length", message=told)])
     results: list[dict[str, object]] = []
-    for item in body.requests:
+    asked = [_read(item) for item in body.requests]
+    with suppress(StoreError):  # each question will then find out for itself
+        scores.prepare([one.account_id for one in asked if isinstance(one, ScoreRequest)])
+    for one in asked:
         answer = problem = None
         try:
-            asked = ScoreRequest.model_validate(item)
-            scored = scores.give(asked.account_id, asked.goal, asked.as_of)
-            answer = render(scored, language, request_id, every=contributions == "all")
-        except (ValidationError, RowError, UnknownError) as error:
+            if isinstance(one, ValidationError):
+                raise one
+            answer = render(scores.give(one.account_id, one.goal, one.as_of), language, request_id, every=every)
+        except (ValidationError, RowError, UnknownError, StoreError) as error:
             problem = problem_of_item(request.scope, error, ScoreRequest)
         status = 200 if problem is None else problem["status"]
         results.append({"status": status, "answer": answer, "problem": problem})
     return reply({"results": results, "requestId": request_id})
+
+
+def _read(item: object) -> ScoreRequest | ValidationError:
+    try:
+        return ScoreRequest.model_validate(item)
+    except ValidationError as error:
+        return error

@@ -12,13 +12,15 @@ from tests.browser.conftest import HOSTILE, Site
 
 ACCOUNT = "/accounts/a-010"
 PATHS = ("/accounts", ACCOUNT, "/model", "/accounts/nobody")
+RULE = "\N{MINUS SIGN}0.134 – \N{MINUS SIGN}0.051"
+"""The interval of the difference to the rule, of which the stored report tells."""
 SAID = {
     ("en", "/accounts"): ["Accounts", "Likelihood", "Expected revenue", "as of"],
     ("zh", "/accounts"): ["客户", "可能性", "预期收入", "截至"],
     ("en", ACCOUNT): ["such accounts reach Won within 90 days", "Compared with the reference account", "buying group"],
-    ("zh", ACCOUNT): ["这类客户中约", "与参照客户相比", "采购团队"],
-    ("en", "/model"): ["The ladder of models", "Does it beat your rule?", "Model card", "boosted trees"],
-    ("zh", "/model"): ["模型阶梯", "它优于贵司的规则吗？", "模型卡", "提升树"],
+    ("zh", ACCOUNT): ["个类似客户中", "与参照客户相比", "采购团队"],
+    ("en", "/model"): ["The ladder of models", "Does it beat your rule?", "Model card", "boosted trees", RULE],
+    ("zh", "/model"): ["模型阶梯", "它优于现有规则吗？", "模型卡", "梯度提升树", RULE],
     ("en", "/accounts/nobody"): ["Not found"],
     ("zh", "/accounts/nobody"): ["未找到"],
 }

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from features.agreement import Agreement
 from features.algebra import Count, Decayed, Latest, Recency, where
 from features.catalogue import Catalogue
 from features.feature import Feature
@@ -112,7 +113,7 @@ def background_of(rung: FittedRung, market: Market) -> Background:
 
 def save(folder: Path, rung: FittedRung, market: Market, **changes) -> str:
     parts = {
-        "goal": "won_90d",
+        "goal": Agreement.load().goal("won_90d"),
         "scorer": rung.scorer,
         "calibration": rung.calibration,
         "encoding": market.encoding,

@@ -113,6 +113,19 @@ def test_rates_and_lifts_are_those_of_the_measures_with_intervals_around_them(ro
     assert lifts[2].half == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.parametrize("winners", [1, 3, 8])
+def test_a_handful_of_winning_accounts_still_gives_intervals(winners):
+    account = np.repeat(np.arange(100), 4)
+    y = (account < winners).astype(float)
+    logit = np.random.default_rng(winners).normal(size=len(y)) + y
+    drawn = Bootstrap.of(y, account)
+    estimates = drawn.measure(logit, capacity=20).estimates()
+    for name in ("auc", "pr_auc", "brier", "log_loss", "ece", "lift_at_10", "precision_at_capacity"):
+        assert estimates[name].low is not None
+    assert all(row[drawn.account][y > 0].any() for row in drawn.counts)
+    assert set(drawn.measure(-logit).minus(drawn.measure(logit))) >= {"auc", "brier", "log_loss"}
+
+
 def test_rows_of_one_class_can_not_be_measured():
     with pytest.raises(NotEnoughDataError):
         Bootstrap.of([1, 1], ["a", "b"]).measure([0.1, 0.2])

@@ -73,7 +73,7 @@ def test_the_value_of_a_win_survives_too(ladder, market, tmp_path):
 
 def test_a_bundle_of_an_older_format_is_refused_with_what_to_do(copy):
     _write_manifest(copy, {**_manifest(copy), "format_version": 1})
-    with pytest.raises(BundleError, match=r"must be 2\. Got 1") as refused:
+    with pytest.raises(BundleError, match=r"must be 3\. Got 1") as refused:
         load_bundle(copy)
     assert "smarketing train" in refused.value.hint
 

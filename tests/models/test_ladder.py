@@ -1,21 +1,50 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from features.errors import NotEnoughDataError, UnknownError
 from models import metrics
+from models.encoding import Encoding
 from models.fitting import Sample
 from models.ladder import account_folds, cross_fit
-from models.linear import fit_logistic, logistic_pipeline
+from models.linear import FEWEST_KNOWN, fit_logistic, fit_terms, logistic_pipeline
+from models.propensity import LIMIT
 from models.rungs import LightgbmRung, ladder_rungs
 from tests.models.conftest import FAST, POINTS, ROWS, RUNGS, fit
 
 
 def test_the_rungs_come_from_the_simplest(ladder):
     assert list(ladder.rungs) == list(RUNGS)
+
+
+def far_apart(rows, known_in):
+    """Return rows of one feature that has a value for a few accounts alone, all of them nearly the same."""
+    X = np.full((rows, 1), np.nan)
+    X[:known_in, 0] = 100 + np.arange(known_in) / 1000
+    return Sample(X, (np.arange(rows) % 3 == 0).astype(float), np.ones(rows), np.arange(rows))
+
+
+def test_a_feature_known_in_a_few_accounts_has_no_term():
+    encoding = Encoding(("a",), ("number",), {})
+    few, enough = (fit_terms(far_apart(300, known), encoding) for known in (FEWEST_KNOWN - 1, FEWEST_KNOWN))
+    assert few.transform == ()
+    assert enough.transform == ("log", "missing")
+    repeated = far_apart(300, 60)
+    assert fit_terms(replace(repeated, groups=np.arange(300) // 20), encoding).transform == ()
+
+
+def test_a_value_far_from_all_that_taught_says_no_more_than_the_limit(ladder, market):
+    scorer = ladder.rungs["logistic"].scorer
+    row = market.X[:1].copy()
+    row[0, 2] = 1e12
+    far, farther = (scorer.margin(row * factor) for factor in (1, [1, 1, 1e6, 1, 1, 1, 1]))
+    assert far == farther
+    assert np.abs(scorer.terms.design(row)[:, np.array(scorer.terms.transform) == "log"]).max() == LIMIT
+    assert scorer.contributions(row).sum() == pytest.approx(far.item(), abs=1e-12)
 
 
 def test_the_base_rate_is_calibrated(ladder, market):

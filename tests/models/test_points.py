@@ -55,14 +55,20 @@ def test_a_feature_without_a_column_is_refused(market):
         make_points(market.encoding, {"calls_30": 1.0})
 
 
+def test_less_than_half_a_point_counts_and_is_no_reason(agreement):
+    found = scored(agreement, demo_requests_decay_30d=0.01, pricing_views_decay_30d=1.0)
+    assert found.points == pytest.approx(8.3)
+    assert [reason.points for reason in found.up] == [8.0]
+
+
 def test_before_any_model_touches_earn_what_the_agreement_says(agreement):
     found = scored(agreement, demo_requests_decay_30d=1.0, pricing_views_decay_30d=2.5)
     assert found.points == 30 + 8 * 2.5
     assert found.score == 50
     assert [(reason.code, reason.points) for reason in found.up] == [("demo_requests", 30.0), ("pricing_views", 20.0)]
     assert found.up[1].texts == {
-        "en": "pricing views weigh 2.5 with a half-life of 30 days: +20 points",
-        "zh": "价格页浏览按 30 天半衰期计为 2.5：+20 分",
+        "en": "recent pricing views add up to 2.5 (halved every 30 days): +20 points",
+        "zh": "近期价格页浏览折合 2.5 次（每 30 天减半）：+20 分",
     }
 
 

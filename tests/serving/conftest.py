@@ -156,7 +156,7 @@ def train(store: Path, folder: Path, metrics: dict[str, Any] | None = None) -> N
     for number in (1, 2):
         save_bundle(
             folder / f"bundle-{number}",
-            goal="won_90d",
+            goal=agreement.goal("won_90d"),
             scorer=fitted.scorer,
             calibration=Platt(number * line.a, line.b, band=band),
             encoding=encoding,

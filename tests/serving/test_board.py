@@ -16,6 +16,8 @@ import pytest
 from serving.board import Board, Boards
 from serving.bulk import SCHEMA
 
+HOUR = 3_600_000_000
+
 
 def until(found: Callable[[], Any]) -> Any:
     """Return what is found, as soon as it is something."""
@@ -79,6 +81,40 @@ def test_another_model_and_a_moved_ledger_make_another_board(world: World) -> No
         world.seq, world.now = 2, world.now + 10_000_000
         when(boards, lambda board: board.ledger_seq == 2)
         assert world.made == 3
+
+
+def test_a_board_of_another_model_than_the_one_that_answers_is_not_made_without_end(world: World) -> None:
+    def command(goal: str, path: Path) -> list[str]:
+        made, world.version = world.version, "7.0"
+        written = world.command(goal, path)
+        world.version = made
+        return written
+
+    world.version = "8.0"
+    with world.boards(command) as boards:
+        assert when(boards, lambda board: True).version == "7.0"
+        time.sleep(1.2)
+        assert world.made == 1
+
+
+def test_a_board_is_made_again_after_a_day_though_nothing_happened(world: World) -> None:
+    with world.boards() as boards:
+        when(boards, lambda board: True)
+        world.now += HOUR
+        boards.of("g")
+        time.sleep(0.6)
+        assert world.made == 1
+        world.now += 24 * HOUR
+        when(boards, lambda board: board.as_of == world.now)
+
+
+def test_a_goal_nobody_asks_for_any_more_is_left_alone(world: World) -> None:
+    with world.boards() as boards:
+        when(boards, lambda board: True)
+        world.now, world.seq = world.now + HOUR, 2
+        time.sleep(1.2)
+        assert world.made == 1
+        assert when(boards, lambda board: board.ledger_seq == 2)
 
 
 def test_a_board_outlives_the_service(world: World) -> None:

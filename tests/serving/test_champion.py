@@ -150,11 +150,29 @@ def test_a_model_of_other_definitions_is_refused(tmp_path: Path, models: Models)
         # The new type has features of its own; those of the model are formed as before.
         assert version(service) == "1.0"
     cache = models.copy(tmp_path)
-    cache.switch("won_90d", cache.put(_of_other_definitions(models.folder(tmp_path, 1), tmp_path / "other")), "2.0")
+    other = _altered(models.folder(tmp_path, 1), tmp_path / "other", catalogue_digest="0" * 64)
+    cache.switch("won_90d", cache.put(other), "2.0")
     with serving(tmp_path) as service:
         answer = service.score("a-001")
         assert (answer["degradedReasons"], answer["probability"]) == (["no_model", "catalogue_changed"], None)
         assert answer["points"] > 0
+
+
+def test_a_model_of_another_definition_of_the_goal_is_refused_and_the_last_good_one_answers(
+    tmp_path: Path, models: Models
+) -> None:
+    models.promote(tmp_path, 1, "1.0")
+    question = {"kind": "new", "from": ["lead", "mql", "bql", "sql", "deal"], "reach": "won", "within_days": 60}
+    cache = models.copy(tmp_path)
+    other = cache.put(_altered(models.folder(tmp_path, 1), tmp_path / "other", question=question))
+    with serving(tmp_path) as service:
+        fill(service, market(accounts=2))
+        assert version(service) == "1.0"
+        cache.switch("won_90d", other, "2.0")
+        wait_for(lambda: service.score("a-001")["degradedReasons"] == ["goal_changed"])
+        assert version(service) == "1.0"
+    with serving(tmp_path) as service:
+        assert service.score("a-001")["degradedReasons"] == ["no_model", "goal_changed"]
 
 
 def test_a_start_without_any_registry_is_answered_from_the_cache(tmp_path: Path, models: Models) -> None:
@@ -165,13 +183,13 @@ def test_a_start_without_any_registry_is_answered_from_the_cache(tmp_path: Path,
         assert service.score("a-001", asOf="2026-11-01T00:00:00Z")["probability"] is not None
 
 
-def _of_other_definitions(folder: Path, into: Path) -> Path:
-    """Return a copy of a bundle whose catalogue says that its features were formed otherwise."""
+def _altered(folder: Path, into: Path, **changes: object) -> Path:
+    """Return a copy of a bundle whose manifest says something else, and is sealed anew."""
     from models.bundle_files import digest_of, to_bytes
 
     shutil.copytree(folder, into)
     manifest = json.loads((into / "manifest.json").read_bytes())
-    manifest["catalogue_digest"] = "0" * 64
+    manifest |= changes
     manifest["digest"] = digest_of(manifest)
     (into / "manifest.json").write_bytes(to_bytes(manifest))
     return into

@@ -102,7 +102,7 @@ def test_an_account_outside_the_goals_stages_gets_a_reason_and_no_probability(fi
     filled.post("/v1/deals", {"deals": [_won("a-059", filled.clock.now)]})
     won = filled.score("a-059")
     assert (won["applicable"], won["stage"]) == (False, "won")
-    assert "won" in won["reason"]
+    assert "Won" in won["reason"]
 
 
 def test_a_goal_applies_while_any_open_cycle_is_in_its_stages(empty: Service) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from features.catalogue import catalogue
 from features.schema import DAY
 from training.config import TrainingConfig, load_config
 from training.dataset import Counts, Dataset
+from training.registry import Registry
 from training.run import Trained, train_on
 from training.splits import time_split
 
@@ -77,3 +80,19 @@ def bundle(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "bundle"
     trained.save(folder, trained_at=500 * DAY)
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Registry]:
+    """Return a function that makes a registry in a folder, from one that MLflow has set up once: that takes seconds."""
+    pattern = tmp_path_factory.mktemp("pattern")
+
+    def made(folder: Path) -> Registry:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+            if not any(pattern.iterdir()):
+                Registry.beside(str(pattern / "market.db")).prepare()
+            shutil.copy(pattern / "mlflow.db", folder)
+            return Registry.beside(str(folder / "market.db"))
+
+    return made

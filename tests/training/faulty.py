@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from models.bundle import Bundle
 from models.calibration import Platt
 
@@ -37,6 +39,17 @@ class Confused(Altered):
 
     def contributions(self, X):
         return self.scorer.contributions(X[:, [0, 2, 1, 3]])
+
+
+class Noisy(Altered):
+    """Its margins have a random part."""
+
+    def __init__(self, scorer: Any, error: float) -> None:
+        super().__init__(scorer)
+        self.error = error
+
+    def margin(self, X):
+        return self.scorer.margin(X) + np.random.default_rng(0).normal(0, self.error, len(X))
 
 
 class Partial(Altered):

@@ -6,12 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from features.errors import NotEnoughDataError
 from features.labels import Cases
 from features.ledger import Ledger
 from features.relations import build
 from smarketing import app
-from training.asking import Asked, ask, declared_weights, event_moments
+from training.asking import DELAYS, Asked, ask, declared_weights, event_moments
 from training.config import load_config
+from training.dataset import build_dataset
 from training.plan import Plan
 
 UNLIMITED = ("data.max_train=1000000", "data.max_test=1000000")
@@ -87,15 +89,40 @@ def test_the_test_may_have_another_share_than_training(asked):
     assert keys(found, found.split.test) == keys(grid, grid.split.test)
 
 
-def test_events_are_asked_about_when_they_became_visible(market, asked):
+def test_events_are_asked_about_some_minutes_after_they_became_visible(market, asked):
     tables, relations, cases = market
     found = asked()
     happened = event_moments(tables, relations)
-    known = set(zip(happened.account.tolist(), happened.as_of.tolist(), strict=True))
-    assert keys(found, found.is_event) <= known
+    waited = []
+    for account, as_of in keys(found, found.is_event):
+        since = (as_of - happened.as_of[happened.account == account]) / 60e6
+        waited.append(since[(since >= DELAYS[0]) & (since <= DELAYS[1])])
+    assert min(map(len, waited)) > 0
+    assert 4 < np.median(np.concatenate(waited)) < 15
     assert cases.applies(found.pairs).all()
     late = tables["account_touches"]["known_from"].to_numpy() > tables["account_touches"]["occurred_at"].to_numpy()
     assert np.isin(tables["account_touches"]["known_from"].to_numpy()[late], happened.as_of).mean() > 0.99
+
+
+def test_what_is_entered_with_an_event_is_known_when_somebody_asks(market, asked):
+    _, relations, _ = market
+    found = asked()
+    stages = relations.tables["stages"]
+    changed = set(zip(stages["account"].to_pylist(), stages["valid_from"].to_pylist(), strict=True))
+    soon = {(account, as_of) for account, as_of in changed for as_of in (as_of, as_of - 1)}
+    assert not keys(found, found.is_event) & soon
+
+
+def test_too_few_outcomes_are_refused_with_a_way_out(market):
+    tables, _, _ = market
+    for settings, hint in (
+        (["data.min_positives=9999"], "data.min_positives="),
+        (["split.test_from=2025-12-01"], "later"),
+    ):
+        agreement, config = load_config(None, goal="sql_30d", settings=[*UNLIMITED, *settings])
+        with pytest.raises(NotEnoughDataError) as refused:
+            build_dataset(tables, agreement, config)
+        assert hint in str(refused.value.hint)
 
 
 def test_events_are_purged_and_censored_like_the_grid(market, asked):

@@ -15,6 +15,7 @@ from training import diagnosis, evaluation
 from training.findings import beats_rule
 from training.origin import channel_of_origin
 from training.parts import FEWEST, TestRows
+from training.report_page import report_page
 from training.run import train_on
 
 
@@ -25,6 +26,15 @@ def mixed(settings):
     is_event = np.random.default_rng(0).random(len(data.label)) < 0.4
     weight = np.where(is_event, 2.0, 0.5)
     return train_on(dataclasses.replace(data, is_event=is_event, weight=weight), *settings)
+
+
+def with_winners(trained, config, winners):
+    """Return the report of a run as it would be had so few accounts of the test reached the goal."""
+    data, test = trained.dataset, trained.dataset.split.test
+    won = np.unique(data.account_id[test & (data.label > 0)])[:winners]
+    label = np.where(test & ~np.isin(data.account_id, won), 0, data.label).astype(np.int8)
+    changed = dataclasses.replace(data, label=label)
+    return evaluation.judge(changed, config, trained.ladder, trained.X, trained.fitted, 100, "cross-fitted margins")
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +85,47 @@ def test_the_declared_use_counts_rows_by_their_weights(mixed):
 
 def test_a_test_of_one_kind_of_moment_has_no_parts_for_it(trained):
     assert list(trained.report.parts) == ["use", "unseen"]
+
+
+@pytest.mark.parametrize("winners", [0, 1, 3, 8])
+def test_a_test_with_too_few_outcomes_says_so_and_shows_what_the_folds_say(trained, settings, winners):
+    report = with_winners(trained, settings[1], winners)
+    text, document = report.text(), json.loads(json.dumps(report.document(), allow_nan=False))
+    assert (report.outcomes_test, report.is_measured, report.champion.test) == (winners, False, {})
+    assert f"Nothing could be judged on the test: {winners} of its" in " ".join(text.split())
+    assert "training snapshots, out of fold" in text and "too few outcomes to tell" in text
+    assert (document["reliability"], document["lift"], document["rungs"][0]["parts"]) == ({}, [], {"use": {}})
+    assert "too few outcomes to measure" in report_page(document, {})
+    assert "not_judged" in {line["code"] for section in document["card"] for line in section["lines"]}
+
+
+def test_a_test_with_just_enough_outcomes_is_measured(trained, settings):
+    report = with_winners(trained, settings[1], FEWEST)
+    assert report.is_measured and report.champion.parts["use"]["auc"].low is not None
+    assert rule(report)["answer"] in {"yes", "no", "unsure"}
+    assert "accounts never seen in training" in " ".join(report.text().split("Too few outcomes to measure")[1].split())
+
+
+def test_a_single_winning_account_teaches_and_is_not_called_out_of_fold(settings):
+    data = hand_made(300, horizon=30)
+    first = data.account_id[np.flatnonzero(data.split.train & (data.label > 0))[0]]
+    label = np.where(data.account_id == first, data.label, 0).astype(np.int8)
+    report = train_on(dataclasses.replace(data, label=label), *settings).report
+    assert (report.outcomes_train, report.best, report.champion.log_loss) == (1, "shrunk", None)
+    assert "too few to hold any out and compare" in report.verdict()
+    assert "out of fold" not in report.text()
+
+
+@pytest.mark.parametrize(
+    ("best", "said"), [("shrunk", "no rival's log loss is lower"), ("lightgbm", "than that of shrunk")]
+)
+def test_the_reason_is_that_of_the_rung_to_beat(mixed, best, said):
+    rungs = [
+        dataclasses.replace(one, excess=-0.1, excess_error=0.05, difference={"use": {}}) for one in mixed.report.rungs
+    ]
+    report = dataclasses.replace(mixed.report, default="shrunk", best=best, rungs=tuple(rungs))
+    assert said in report.verdict()
+    assert ("lower by 2.0 standard errors" in report.verdict()) == (best == "lightgbm")
 
 
 def test_differences_are_those_of_the_measures_and_narrower_than_both(mixed):

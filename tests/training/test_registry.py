@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from features.errors import StoreError, UnknownError
 from models.bundle import load_bundle
 from models.bundle_cache import BundleCache, Current
 from models.rungs import LIGHTGBM
+from training.config import recorded_config
 from training.record import record_of
 from training.refresh import main, refresh
 from training.registry import CHAMPION, Registry
@@ -33,18 +35,16 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield Registry.beside(str(tmp_path_factory.mktemp("registry") / "market.db"))
+def registry(empty_registry, tmp_path_factory):
+    return empty_registry(tmp_path_factory.mktemp("registry"))
 
 
 @pytest.fixture(scope="module")
 def published(registry, trained, settings, bundle):
     """Two versions of one goal, published and promoted one after the other."""
-    record, digest = record_of(trained, settings[1].flat()), load_bundle(bundle).digest
+    whole, digest = record_of(trained, settings[1].flat()), load_bundle(bundle).digest
     found = []
-    for _ in range(2):
+    for record in (RunRecord("won_90d", {}, {}), whole):
         found.append(registry.publish(record, bundle, digest))
         registry.promote(found[-1], {"smarketing.approved_by": "a person"})
     return found
@@ -117,6 +117,10 @@ def test_aliases_that_move_half_way_go_back(registry, published, monkeypatch, mo
     assert held(registry) == {2: ("champion",), 1: ("previous",)}
 
 
+def test_the_configuration_of_a_version_is_on_record(registry, published, settings):
+    assert recorded_config(None, registry.config_of(published[1]), "won_90d") == replace(settings[1], lightgbm={})
+
+
 def test_runs_that_register_nothing_are_parts_of_the_first(registry, published):
     from mlflow import MlflowClient
 
@@ -139,6 +143,9 @@ def test_a_run_records_its_parameters_data_measures_and_pictures(registry, publi
     boosted = trained.report.rungs[-1]
     assert run.data.metrics["lightgbm.trees"] == boosted.trees > 0
     assert run.data.metrics["trees"] == trained.report.champion.trees
+    (logged,) = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    assert {one.key: one.value for one in logged.metrics or ()} == run.data.metrics
+    assert logged.params == run.data.params
     assert {one.path for one in client.list_artifacts(run.info.run_id)} >= {
         "report.json",
         "report.html",

@@ -8,7 +8,9 @@ import pytest
 
 from features.schema import DAY
 from models.bundle import load_bundle, verify_in_child
+from models.ladder import FEW
 from tests.training.conftest import hand_made
+from training.calibration_rule import later_slice
 from training.run import CROSS_FITTED, LATER_SLICE, train_on
 
 
@@ -29,7 +31,7 @@ def test_each_rung_of_the_ladder_knows_more_than_the_one_below(trained):
 
 def test_the_simpler_rung_wins_where_the_truth_is_simple(trained):
     assert trained.report.best == "logistic"
-    assert "it is simpler" in trained.report.verdict()
+    assert "than that of lightgbm, the rung to beat" in trained.report.verdict()
 
 
 def test_a_pinned_rung_is_the_best_and_said_to_be_pinned(settings):
@@ -53,12 +55,21 @@ def test_a_short_training_time_calibrates_on_cross_fitted_margins(trained):
 def test_a_long_training_time_calibrates_on_a_later_purged_slice(settings):
     agreement, config = settings
     month = dataclasses.replace(config, goal=dataclasses.replace(config.goal, within_days=30))
-    data = hand_made(700, horizon=30)
+    data = hand_made(700, 900, 14, horizon=30)
     long = train_on(data, agreement, month)
     held = data.split.train & ~long.fitted & (data.as_of >= data.as_of[data.split.train].max() * 0.8)
     assert long.report.calibration == LATER_SLICE
     assert data.as_of[long.fitted].max() + 30 * DAY < data.as_of[held].min()
-    assert int(data.label[held].sum()) >= 200
+    winners = [len(set(data.account_id[rows & (data.label > 0)])) for rows in (held, long.fitted)]
+    assert min(winners) >= FEW
+    assert long.report.outcomes_train == long.ladder.outcomes == winners[1]
+
+
+def test_no_outcome_is_spared_for_a_later_slice_while_few_accounts_won():
+    as_of, label = np.repeat(np.arange(200) * DAY, 20), np.ones(4000, dtype=np.int8)
+    for accounts, found in ((150, False), (1000, True)):
+        account = np.array([f"a{number % accounts}" for number in range(4000)])
+        assert (later_slice(as_of, label, account, horizon=10 * DAY, embargo=10 * DAY) is not None) == found
 
 
 def test_calibrated_probabilities_are_calibrated_within_what_chance_allows(trained):

@@ -7,19 +7,38 @@ import pytest
 from typer.testing import CliRunner
 
 from features.ledger import Ledger
+from models.bundle import load_bundle
 from models.bundle_cache import BundleCache
 from smarketing import app
 from training.config import load_config
 from training.dataset import build_dataset
+from training.evaluation_record import evaluate
+from training.holdout import holdout_of
 from training.registry import Registry
+from training.run_record import RunRecord
 
 QUICK = (
-    "--set=data.max_train=1500", "--set=data.max_test=1000", "--set=data.min_positives=20", "--set=split.folds=3",
-    "--set=lightgbm.learning_rate=0.3", "--set=lightgbm.max_bin=15", "--set=lightgbm.num_threads=1",
+    "--set=snapshots.every=14", "--set=data.max_train=600", "--set=data.max_test=400", "--set=data.min_positives=10",
+    "--set=split.folds=3", "--set=lightgbm.learning_rate=0.3", "--set=lightgbm.max_bin=15",
+    "--set=lightgbm.num_threads=1",
 )  # fmt: skip
 
-
 FEW = ("data.max_train=300", "data.max_test=200", "data.min_positives=5")
+
+TWO_GOALS = """
+default_goal = "sql_30d"
+[goals.sql_30d]
+kind = "new"
+from = ["lead", "mql", "bql"]
+reach = "sql"
+within_days = 30
+[goals.won_900d]
+kind = "new"
+from = ["lead", "mql", "bql", "sql", "deal"]
+reach = "won"
+within_days = 900
+"""
+"""The market is younger than the horizon of the second goal."""
 
 
 @pytest.fixture(autouse=True)
@@ -29,11 +48,12 @@ def no_other_registry(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def market(tmp_path_factory):
-    """A simulated market of 300 accounts and 14 months in a ledger."""
+def market(empty_registry, tmp_path_factory):
+    """A simulated market of 200 accounts and 14 months in a ledger, and an empty registry beside it."""
     folder = tmp_path_factory.mktemp("market")
+    empty_registry(folder)
     for arguments in (
-        ("simulate", "--accounts", "300", "--months", "14", "--until", "2026-11-01", "--out", str(folder / "files")),
+        ("simulate", "--accounts", "200", "--months", "14", "--until", "2026-11-01", "--out", str(folder / "files")),
         ("ingest", str(folder / "files"), "--store", str(folder / "market.db")),
     ):
         result = CliRunner().invoke(app, arguments)
@@ -43,21 +63,41 @@ def market(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(market):
-    return train(market, "--json")
+    """The first training: of every goal of an agreement that has one too many."""
+    agreement = market.with_name("agreement.toml")
+    agreement.write_text(TWO_GOALS)
+    return train(market, "--goal", "all", "--agreement", str(agreement), "--json")
+
+
+@pytest.fixture(scope="module")
+def told(first):
+    """What the first training says of the goal that it trained."""
+    assert first.exit_code == 0, first.output
+    return json.loads(first.stdout)["goals"]["sql_30d"]
+
+
+@pytest.fixture(scope="module")
+def second(market, first):
+    return train(market, "--seed", "3", "--set=lightgbm.num_leaves=7")
 
 
 def train(store, *more):
     return CliRunner().invoke(app, ["train", "--store", str(store), "--goal", "sql_30d", *QUICK, *more])
 
 
-def test_training_makes_a_champion_that_the_cache_and_the_registry_share(market, first):
-    assert first.exit_code == 0, first.output
-    told = json.loads(first.stdout)
+def test_training_makes_a_champion_that_the_cache_and_the_registry_share(market, told):
     current = BundleCache(market.with_name("smarketing.bundles")).current("sql_30d")
     assert current is not None
     assert (current.digest, current.version) == (told["bundle"], told["version"]) == (told["bundle"], "1.0")
     (champion,) = Registry.beside(str(market)).champions()
     assert (champion.goal, champion.version, champion.digest) == ("sql_30d", 1, told["bundle"])
+
+
+def test_a_goal_with_too_few_outcomes_is_skipped_when_all_are_trained(first, told):
+    document = json.loads(first.stdout)
+    assert list(document["goals"]) == ["sql_30d"]
+    assert list(document["skipped"]) == ["won_900d"]
+    assert "won_900d is skipped" in first.stderr
 
 
 def test_the_cache_holds_the_bytes_of_the_registry(market, first, tmp_path):
@@ -76,8 +116,7 @@ def test_stdout_is_the_result_and_stderr_the_progress(first):
     assert not any(noise in first.stderr for noise in ("Warning", "INFO", "Created version", "registered model"))
 
 
-def test_training_again_says_what_it_found_and_what_to_do_next(market, first):
-    second = train(market, "--seed", "3", "--set=lightgbm.num_leaves=7")
+def test_training_again_says_what_it_found_and_what_to_do_next(second):
     assert second.exit_code == 0, second.output
     for words in (
         "AUC",
@@ -104,7 +143,7 @@ def test_the_list_shows_aliases_and_measures_with_intervals(market, first):
     assert champion["approved"]
 
 
-def test_a_difference_names_parameters_and_has_paired_intervals(market, first):
+def test_a_difference_names_parameters_and_has_paired_intervals(market, second):
     found = models(market, "diff", "1", "2", "--goal", "sql_30d", "--json", *QUICK)
     assert found.exit_code == 0, found.output
     told = json.loads(found.stdout)
@@ -113,14 +152,36 @@ def test_a_difference_names_parameters_and_has_paired_intervals(market, first):
     assert {"a", "b", "difference"} == set(told["measures"]["brier"])
 
 
-def test_a_promotion_ends_with_its_verdict_and_a_rollback_takes_it_back(market, first):
-    promoted = models(market, "promote", "--goal", "sql_30d", "--json", *QUICK)
+def test_a_promotion_ends_with_its_verdict_and_a_rollback_takes_it_back(market, second):
+    promoted = models(market, "promote", "--goal", "sql_30d", "--json")
     told = json.loads(promoted.stdout)
+    assert told["gates"]["settings"]["data.max_test"] == 20_000
     assert promoted.exit_code == (0 if told["gates"]["passed"] else 4), promoted.output
     assert answering(market) == ("2.0" if told["promoted"] else "1.0")
     if told["promoted"]:
         assert models(market, "rollback", "--goal", "sql_30d").exit_code == 0
     assert answering(market) == "1.0"
+
+
+def test_no_setting_reaches_the_gates(market, second):
+    assert models(market, "promote", "--goal", "sql_30d", "--set=data.max_test=120").exit_code == 2
+
+
+def test_the_champion_can_be_promoted_once_more_to_mend_the_cache(market, second):
+    pointer = market.with_name("smarketing.bundles") / "CURRENT.sql_30d"
+    pointer.unlink()
+    again = models(market, "promote", "1", "--goal", "sql_30d")
+    assert again.exit_code == 0, again.output
+    assert "is the champion already" in again.stdout
+    assert answering(market) == "1.0"
+
+
+def test_a_tuned_file_is_not_overwritten(market, tmp_path):
+    (tmp_path / "tuned.toml").write_text("[lightgbm]\n")
+    told = ["tune", "--store", str(market), "--goal", "sql_30d", "--out", str(tmp_path / "tuned.toml")]
+    result = CliRunner().invoke(app, told)
+    assert result.exit_code == 2
+    assert "exists already" in result.stderr
 
 
 def test_nothing_to_roll_back_to_is_not_found(market, first):
@@ -129,14 +190,26 @@ def test_nothing_to_roll_back_to_is_not_found(market, first):
     assert "smarketing train --goal won_90d" in result.stderr
 
 
-def test_a_registered_model_is_measured_on_what_is_new_to_it(market, first):
+def test_a_registered_model_is_measured_on_what_is_new_to_it(market, told, monkeypatch):
+    # As `mlflow run` does it: it opens the run and writes the parameters of the entry point into it.
+    opened = Registry.beside(str(market)).record([RunRecord("sql_30d", {"version": "1", "goal": "sql_30d"}, {})])[0]
+    monkeypatch.setenv("MLFLOW_RUN_ID", opened)
     arguments = ["evaluate", "--store", str(market), "--goal", "sql_30d", "--version", "1", "--json", *QUICK]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
-    told, trained = json.loads(result.stdout), json.loads(first.stdout)
-    assert (told["version"], told["best"]) == ("1.0", trained["best"])
-    assert told["rungs"][0]["parts"]["use"]["auc"]["value"] > 0.5
-    assert told["outcomes_train"] == trained["outcomes_train"]
+    measured = json.loads(result.stdout)
+    assert (measured["version"], measured["best"]) == ("1.0", told["best"])
+    assert measured["rungs"][0]["parts"]["use"]["auc"]["value"] > 0.5
+    assert measured["outcomes_train"] == told["outcomes_train"]
+    assert (measured["accounts_unseen"], measured["counts"]["sampled_out"]) == (None, 0)
+    assert measured["run_id"] == opened
+
+
+def test_what_an_evaluation_can_not_know_is_not_told(trained, settings, bundle):
+    report = evaluate(load_bundle(bundle), holdout_of(trained.dataset, [load_bundle(bundle)]), *settings)
+    assert "not known how many of them never seen in training" in report.text()
+    assert not any(word in report.text() for word in ("purged", "left out"))
+    assert "never seen" not in json.dumps(report.document()["card"])
 
 
 def answering(market):

@@ -8,9 +8,11 @@ import pytest
 
 from features.errors import NotEnoughDataError
 from features.schema import DAY
+from models.bootstrap import Estimate
+from models.rungs import LIGHTGBM
 from tests.training.conftest import hand_made
 from training.config import load_config
-from training.tuning import BY_ACCOUNT, BY_TIME, SPACE, chained_folds, tune
+from training.tuning import BY_ACCOUNT, BY_TIME, SPACE, Trial, Tuned, chained_folds, tune
 from training.tuning_record import records_of
 
 TRIALS = 4
@@ -56,12 +58,23 @@ def test_what_is_written_is_a_training_file(tuned, tmp_path):
     path.write_text(tuned.toml())
     assert set(tomllib.loads(tuned.toml())["lightgbm"]) == {*SPACE, "max_bin"}
     _, config = load_config(None, training=path)
-    assert config.lightgbm["num_leaves"] == tuned.params["num_leaves"]
+    assert tuned.params.items() <= {**LIGHTGBM, **config.lightgbm}.items()
 
 
 def test_an_improvement_is_told_with_its_interval(tuned):
     assert tuned.improvement.low <= tuned.improvement.value <= tuned.improvement.high
     assert "on the fold kept for the end" in tuned.verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "words", "leaves"),
+    [(-0.01, "are better", 9), (0.01, "ones are worse", 31), (-0.004, "ones are not proven better", 31)],
+)
+def test_parameters_that_are_not_proven_better_are_not_recommended(value, words, leaves):
+    trials = (Trial({"num_leaves": 31}, 0.30, 1.0), Trial({"num_leaves": 9}, 0.29, 1.0))
+    tuned = Tuned.of({"max_bin": 15}, trials, BY_TIME, Estimate(value, value - 0.005, value + 0.005))
+    assert tuned.params == {"max_bin": 15, "num_leaves": leaves}
+    assert words in tuned.toml().splitlines()[0]
 
 
 def test_time_that_is_over_lets_the_first_trial_end(data, settings):

@@ -43,16 +43,16 @@ def evaluate(
     agreement, told = load_config(
         console.agreement_path, training=config, settings=settings or (), goal=goal, seed=seed
     )
-    registry, kept = Registry.beside(console.store), BundleCache(cache or console.cache)
+    registry = Registry.beside(console.store)
     registry.check()
     with console.progress(f"Evaluating {told.goal.name}") as advance:
         say = teller(console, advance)
-        say("fetching the bundle")
-        registered = registry.find(told.goal.name, version).registered
-        bundle = bring(registry, kept, registered)
         say("reading the ledger")
         with Ledger.open(console.store, must_exist=True) as ledger:
             tables = ledger.tables()
+        say("fetching the bundle")
+        registered = registry.find(told.goal.name, version).registered
+        bundle = bring(registry, BundleCache(cache or console.cache), registered)
         holdout = build_holdout(tables, agreement, told, [bundle], say=say)
         say(f"measuring on {holdout.counts.test:,} snapshots")
         report = measure(bundle, holdout, agreement, told)

@@ -13,10 +13,12 @@ from features.console import Console, ExitCode
 from training.commands.options import CacheOption, ConfigOption, GoalOption, SettingsOption, spare_threads
 
 if TYPE_CHECKING:
+    from features.agreement import Agreement
     from models.bundle import Bundle
     from models.bundle_cache import BundleCache
+    from training.config import TrainingConfig
     from training.dataset import Dataset
-    from training.registry import Registry, Version
+    from training.registry import Registered, Registry, Version
 
 models = typer.Typer(
     no_args_is_help=True,
@@ -57,13 +59,20 @@ def diff(
 ) -> None:
     """Compare two versions: parameters, features, and measures on the rows of the ledger that taught neither."""
     from training.comparison import compare
+    from training.config import load_config
 
     console = Console.of(ctx)
-    told = _Told(console, goal, config, tuple(settings or ()), cache)
-    versions = told.versions(a, b)
-    first, second = versions
-    bundles = told.bundles(versions)
-    found = compare((first, bundles[0]), (second, bundles[1]), told.holdout(bundles))
+    told = _Told(console, goal, cache)
+    first, second = told.versions(a, b)
+    bundles = told.bundles([first, second])
+    asked = load_config(
+        console.agreement_path,
+        training=config,
+        settings=settings or (),
+        goal=told.goal_name,
+        seed=int(bundles[0].metrics["seed"]),
+    )
+    found = compare((first, bundles[0]), (second, bundles[1]), told.holdout(*asked, bundles))
     names = {"goal": told.goal_name, "a": first.registered.shown, "b": second.registered.shown}
     console.emit(names | found.document(), f"{names['goal']}: {names['a']} -> {names['b']}\n{found.text()}")
 
@@ -73,26 +82,27 @@ def promote(
     ctx: typer.Context,
     version: VersionArgument = "challenger",
     goal: GoalOption = None,
-    config: ConfigOption = None,
-    settings: SettingsOption = None,
     cache: CacheOption = None,
 ) -> None:
     """Make a version the champion, if the gates let it; exit code 4 if they do not."""
     from training.gates import judge
+    from training.promotion import answer_with, standing
     from training.promotion import promote as pass_on
-    from training.promotion import standing
 
     console = Console.of(ctx)
-    told = _Told(console, goal, config, tuple(settings or ()), cache)
+    told = _Told(console, goal, cache)
     (candidate,) = told.versions(version)
     registered, before = candidate.registered, told.registry.champion(told.goal_name)
     if before == registered:
+        answer_with(told.registry, told.cache, registered)
         text = f"Version {registered.shown} of {registered.model} is the champion already."
         console.emit({"version": registered.shown, "promoted": True, "gates": None}, text)
         return
     (bundle,) = told.bundles([candidate])
     champion = None if before is None else standing(told.registry, told.cache, before)
-    verdict = judge(bundle, champion, told.holdout([bundle] if champion is None else [bundle, champion]))
+    known = [bundle] if champion is None else [bundle, champion]
+    agreement, config = told.gates_config(registered, known)
+    verdict = judge(bundle, champion, told.holdout(agreement, config, known), config)
     promoted = pass_on(told.registry, told.cache, registered, verdict)
     last = (
         f"Version {registered.shown} of {registered.model} is the champion."
@@ -112,7 +122,7 @@ def rollback(ctx: typer.Context, goal: GoalOption = None, cache: CacheOption = N
     from training.promotion import rollback as roll_back
 
     console = Console.of(ctx)
-    told = _Told(console, goal, None, (), cache)
+    told = _Told(console, goal, cache)
     before = told.registry.champion(told.goal_name)
     version = roll_back(told.registry, told.cache, told.goal_name)
     was = None if before is None else before.shown
@@ -128,8 +138,6 @@ class _Told:
 
     console: Console
     goal: str | None
-    config: Path | None
-    settings: tuple[str, ...]
     folder: Path | None
 
     @property
@@ -159,18 +167,23 @@ class _Told:
 
         return [bring(self.registry, self.cache, version.registered) for version in versions]
 
-    def holdout(self, bundles: Sequence[Bundle]) -> Dataset:
+    def gates_config(self, candidate: Registered, bundles: Sequence[Bundle]) -> tuple[Agreement, TrainingConfig]:
+        """Return the agreement as its file says, and by what the gates ask."""
+        from training.config import TrainingConfig, recorded_config
+        from training.holdout import gates_config
+
+        agreement = self.console.agreement()
+
+        def told() -> TrainingConfig:
+            run = self.registry.config_of(candidate)
+            return recorded_config(self.console.agreement_path, run, self.goal_name)
+
+        return agreement, gates_config(TrainingConfig.of(agreement, self.goal_name), told, bundles)
+
+    def holdout(self, agreement: Agreement, config: TrainingConfig, bundles: Sequence[Bundle]) -> Dataset:
         from features.ledger import Ledger
-        from training.config import load_config
         from training.holdout import build_holdout
 
-        agreement, config = load_config(
-            self.console.agreement_path,
-            training=self.config,
-            settings=self.settings,
-            goal=self.goal_name,
-            seed=int(bundles[0].metrics["seed"]),
-        )
         self.console.say("measuring on snapshots that taught none of them ...")
         with Ledger.open(self.console.store, must_exist=True) as ledger:
             tables = ledger.tables()
@@ -179,9 +192,10 @@ class _Told:
 
 def _row(version: Version) -> dict[str, object]:
     from training.dataset import shown
+    from training.promotion import APPROVAL
 
     one, tags = version.registered, version.tags
-    by = tags.get("smarketing.approved_by")
+    approved = max((name for name in tags if name.startswith(APPROVAL)), default=None)
     return {
         "goal": one.goal,
         "version": one.shown,
@@ -189,7 +203,7 @@ def _row(version: Version) -> dict[str, object]:
         "rung": tags.get("smarketing.rung", ""),
         "made": shown(version.made_at),
         **{heading: _measure(version, name) for heading, name in (("AUC", "auc"), ("Brier", "brier"), ("ECE", "ece"))},
-        "approved": None if by is None else f"{by} {tags['smarketing.approved_at']}",
+        "approved": None if approved is None else f"{approved.removeprefix(APPROVAL)} {tags[approved]}",
         "model": one.model,
         "run_id": one.run_id,
         "bundle": one.digest,

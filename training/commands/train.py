@@ -53,10 +53,11 @@ def train(
         goal=None if goal == ALL else goal,
         seed=seed,
     )
+    agreed = console.agreement()
     goals = list(agreement.goals) if goal == ALL else [first.goal.name]
     # The runs of all goals are parts of the one that `mlflow run` has opened.
     parent = os.environ.pop("MLFLOW_RUN_ID", "") if goal == ALL else ""
-    registry, kept = Registry.beside(console.store), BundleCache(cache or console.cache)
+    registry = Registry.beside(console.store)
     registry.check()
     done: dict[str, Delivered] = {}
     skipped: dict[str, str] = {}
@@ -68,6 +69,7 @@ def train(
         say("reading the ledger")
         with Ledger.open(console.store, must_exist=True) as ledger:
             tables = ledger.tables()
+        kept = BundleCache(cache or console.cache)
         # Importing MLflow takes seconds in which LightGBM leaves Python alone.
         opening = beside.submit(registry.prepare)
         for name in goals:
@@ -83,7 +85,7 @@ def train(
                 console.say(f"{name} is skipped: {error}")
                 continue
             opening.result()
-            done[name] = deliver(trained, told.flat(), registry, kept, promoting=promote, parent=parent, say=say)
+            done[name] = deliver(trained, tables, agreed, registry, kept, promoting=promote, parent=parent, say=say)
     if goal == ALL:
         _emit_all(console, agreement, done, skipped)
     else:
@@ -99,11 +101,12 @@ def train(
 def _emit_all(console: Console, agreement: Agreement, done: dict[str, Delivered], skipped: dict[str, str]) -> None:
     from training.chain_report import chain_checks, chain_text
 
-    chains = chain_checks({name: one.trained for name, one in done.items()}, agreement)
+    chains = chain_checks({name: one.trained for name, one in done.items()}, agreement, console.say)
     goals: dict[str, Any] = {name: one.document() for name, one in done.items()}
     text = [f"{one.trained.report.text()}\n{one.text()}\n" for one in done.values()]
-    text += [f"{name} is skipped: {why}" for name, why in skipped.items()]
     text += [chain_text(name, check) for name, check in chains.items()]
+    text += [one.line() for one in done.values()]
+    text += [f"{name}: skipped. {why}" for name, why in skipped.items()]
     text.append(f"{len(done)} of {len(done) + len(skipped)} goals trained.")
     checks = {name: _finite(asdict(check)) for name, check in chains.items()}
     console.emit({"goals": goals, "skipped": skipped, "chains": checks}, "\n".join(text))

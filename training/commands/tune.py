@@ -34,6 +34,8 @@ def tune(
     agreement, told = load_config(
         console.agreement_path, training=config, settings=settings or (), goal=goal, seed=seed
     )
+    if out.exists():
+        raise typer.BadParameter(f"{out} exists already; name another file.", param_hint="--out")
     registry = Registry.beside(console.store)
     registry.check()
     with console.progress(f"Tuning {told.goal.name}") as advance:
@@ -53,13 +55,14 @@ def tune(
             f"{len(tuned.trials)} trials, {len(tuned.trials) - whole} of them given up early; folds {tuned.folds}.",
             *(f"  {name} = {value:g}" for name, value in tuned.params.items()),
             tuned.verdict,
-            f"Written to {out}.",
+            f"Written to {out}: {'the tuned parameters' if tuned.is_better else 'the parameters in use'}.",
         ]
     )
     improvement = {"value": tuned.improvement.value, "low": tuned.improvement.low, "high": tuned.improvement.high}
     document = {
         "goal": told.goal.name,
         "params": tuned.params,
+        "is_better": tuned.is_better,
         "trials": len(tuned.trials),
         "given_up": len(tuned.trials) - whole,
         "folds": tuned.folds,
@@ -68,4 +71,8 @@ def tune(
         "run_id": run_id,
     }
     console.emit(document, text)
-    console.say(f"Next: smarketing train --goal {told.goal.name} --config {out}")
+    if tuned.is_better:
+        again = "" if config is None and not settings else ", with [snapshots], [split] and [data] as --set"
+        console.say(f"Next: smarketing train --goal {told.goal.name} --config {out}{again}")
+    else:
+        console.say("Next: nothing, train as before; or search on for more --minutes, into another --out.")

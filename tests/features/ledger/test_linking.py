@@ -143,6 +143,21 @@ def test_whole_and_single_tables_agree(ledger):
             assert single.schema == whole[name].schema
 
 
+def test_accounts_read_together_have_the_rows_of_each_in_the_order_of_the_ledger(ledger):
+    send(ledger, "touchpoints", *(touch(str(n), account_id=f"a-{n % 3}", contact_id=f"c-{n % 2}") for n in range(9)))
+    send(ledger, "attributes", employer("c-0", "a-1", 1), employer("c-7", "a-2", 2), employer("c-8", "a-9", 2))
+    at = ledger.head().ledger_seq
+    send(ledger, "touchpoints", touch("late", account_id="a-1"))
+    for position in (None, at):
+        both = ledger.account_tables("a-1", "a-2", at=position)
+        for name, together in both.items():
+            rows = [row for one in ("a-1", "a-2") for row in ledger.account_tables(one, at=position)[name].to_pylist()]
+            told = {tuple(row.items()) for row in rows}
+            assert [tuple(row.items()) for row in together.to_pylist()] == sorted(
+                told, key=lambda r: dict(r)["ledger_seq"]
+            )
+
+
 times = st.integers(1, 6)
 contacts = st.sampled_from(["c-1", "c-2"])
 pieces = st.lists(

@@ -50,6 +50,29 @@ def test_opening_a_store_that_is_up_to_date_does_not_import_alembic(path):
     assert found.stdout == "False\n"
 
 
+@pytest.mark.parametrize("scores", [0, 1])
+def test_a_store_of_the_first_version_is_upgraded_with_all_that_it_holds(path, monkeypatch, scores):
+    monkeypatch.setattr("features.ledger.migrate.HEAD", "0001")
+    Ledger.open(path).close()
+    with sqlite3.connect(path) as connection:
+        row = ("a-1", 1, "d")
+        connection.execute("INSERT INTO accounts (account_id, ledger_seq, digest) VALUES (?, ?, ?)", row)
+        connection.execute("UPDATE head SET ledger_seq = 1, known_at = 5")
+        old = ("a-1", "won_90d", 5, "1.0", 1, "d")
+        into = "INSERT INTO scores (account_id, goal, scored_at, model_version, ledger_seq, digest) VALUES"
+        connection.executemany(f"{into} (?, ?, ?, ?, ?, ?)", [old] * scores)
+    connection.close()
+    monkeypatch.undo()
+    with Ledger.open(path) as ledger:
+        assert (ledger.head().ledger_seq, ledger.export("accounts")["account_id"].to_pylist()) == (1, ["a-1"])
+        assert ledger.export("scores").num_rows == 0
+        send(ledger, "deals", deal(5))
+    with sqlite3.connect(path) as connection:
+        kept = connection.execute("SELECT name FROM sqlite_master WHERE name = 'scores_0001'").fetchall()
+        assert len(kept) == scores
+    connection.close()
+
+
 def test_a_store_can_be_reopened_and_given_as_a_dsn(path):
     with Ledger.open(path) as ledger:
         send(ledger, "deals", deal(5))

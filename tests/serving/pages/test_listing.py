@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from serving.bulk import SCHEMA
-from serving.pages.listing import ROWS, Query, listing, query
+from serving.pages.listing import ROWS, Query, listing, query, strongest
 
 STAGES = ("lead", "mql", "bql", "sql", "deal")
 
@@ -46,6 +46,21 @@ def test_the_best_come_first_and_equals_in_the_order_of_their_ids(table: pa.Tabl
     assert [one["account_id"] for one in rows[:3]] == ["a-100", "a-101", "a-102"]
 
 
+@pytest.mark.parametrize("sort", ["score", "grade"])
+def test_by_points_the_best_come_first_too(sort: str) -> None:
+    rows = [{"account_id": f"a-{number}", "score": score} for number, score in enumerate((7, 99, 31))]
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    assert shown(table, Query("g", sort=sort), "score") == [99, 31, 7]
+    assert shown(table, Query("g", sort=sort, descending=False), "score") == [7, 31, 99]
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "way"), [(2.0, -3.5, "down"), (4.0, -3.5, "up"), (None, -0.1, "down"), (None, None, None)]
+)
+def test_the_top_reason_is_the_strongest_either_way(up: float | None, down: float | None, way: str | None) -> None:
+    assert strongest({"top_up_points": up, "top_down_points": down}) == way
+
+
 def test_stages_are_sorted_in_their_own_order(table: pa.Table) -> None:
     stages = shown(table, Query("g", sort="stage", descending=False), "stage")
     assert list(dict.fromkeys(stages)) == list(STAGES)
@@ -64,8 +79,9 @@ def test_filters_hold_together_and_look_into_names_and_ids(table: pa.Table) -> N
     assert shown(table, Query("g", text="a-007"), "account_id") == ["a-007"]
 
 
-def test_a_page_beyond_the_last_is_the_last(table: pa.Table) -> None:
-    assert listing(table, Query("g", page=99), STAGES).page == 3
+@pytest.mark.parametrize(("asked", "shown"), [(-1, 1), (0, 1), (3, 3), (10**30, 3)])
+def test_a_page_that_is_not_there_is_the_nearest(table: pa.Table, asked: int, shown: int) -> None:
+    assert listing(table, query("g", "", "", "", "", asked), STAGES).page == shown
 
 
 def test_an_address_says_all_and_is_read_back() -> None:

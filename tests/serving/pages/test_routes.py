@@ -45,12 +45,12 @@ def test_a_page_forbids_what_it_does_not_need(pages: Service) -> None:
 
 def test_an_account_without_a_goal_of_its_own_is_told_why(pages: Service) -> None:
     text = read(pages, "/accounts/a-010?goal=renewed_180d")
-    assert "The question of this goal does not arise." in text
+    assert "This goal does not apply to this account." in text
     assert "has no renewal cycle" in text
 
 
 def test_an_unknown_account_or_goal_is_a_page_too(pages: Service) -> None:
-    for path in ("/accounts/nobody", "/accounts?goal=nothing", "/model?goal=nothing", "/accounts?page=0"):
+    for path in ("/accounts/nobody", "/accounts?goal=nothing", "/model?goal=nothing", "/accounts?page=x"):
         assert "<h1>Not found</h1>" in read(pages, path, 404)
 
 
@@ -84,6 +84,15 @@ def test_a_week_the_model_has_learnt_from_is_marked(pages: Service) -> None:
     text = read(pages, "/accounts/a-010?show=course")
     assert text.count("the model has learnt from what came later") > 20
     assert text.count("if nothing more is heard") > 13
+
+
+def test_the_curve_is_what_the_interface_says_of_each_week(pages: Service) -> None:
+    text = read(pages, "/accounts/a-010?show=course")
+    found = re.search(r'<script type="application/json" id="over-time">(.*?)</script>', text)
+    assert found is not None
+    for at, share in [one["value"] for line in json.loads(found.group(1))["series"] for one in line["data"]][::9]:
+        said = pages.post("/v1/scores", {"accountId": "a-010", "asOf": int(at)})["probability"]
+        assert share is None if said is None else share == pytest.approx(100 * said, abs=1e-6)
 
 
 def test_looking_back_is_not_put_on_record(pages: Service) -> None:

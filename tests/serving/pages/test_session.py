@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from serving.keys import ApiKey
@@ -105,6 +107,19 @@ def test_a_form_is_short_and_nothing_else(empty: Service) -> None:
         empty.client.post("/v1/scores", content=b"a=b", headers=FORM | {"authorization": f"Bearer {KEY}"}).status_code
         == 415
     )
+
+
+def test_a_board_is_made_only_for_who_is_signed_in(empty: Service) -> None:
+    folder = empty.settings.cache / "boards"
+    empty.client.get("/sign-in")
+    sign_in(empty, "a-wrong-key-that-is-long-enough")
+    time.sleep(1)
+    assert not folder.exists()
+    sign_in(empty)
+    end = time.monotonic() + 30
+    while not folder.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert folder.exists()
 
 
 def test_a_link_printed_at_the_start_signs_in(tmp_path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
 from babel.messages.mofile import write_mo
 
+from features.agreement import Agreement, Goal
 from serving.pages.messages import files, gathered, read
 from serving.pages.words import words
 
@@ -42,24 +44,52 @@ def test_what_is_compiled_is_what_is_written(path) -> None:
         assert file.read() == fresh.read()
 
 
+def goal(reach: str, kind: str = "new") -> Goal:
+    found = [one for one in Agreement.load(None).goals.values() if (one.reach, one.kind) == (reach, kind)]
+    return found[0]
+
+
 @pytest.mark.parametrize(
     ("probability", "en", "zh"),
     [
-        (0.0004, "fewer than 1 of 100", "不到百分之一的客户"),
-        (0.031, "3 of 100", "每 100 个中有 3 个"),
-        (0.27, "3 of 10", "每 10 个中有 3 个"),
-        (0.83, "8 of 10", "每 10 个中有 8 个"),
-        (0.972, "97 of 100", "每 100 个中有 97 个"),
-        (0.999, "more than 99 of 100", "超过 99% 的客户"),
+        (0.0004, "Fewer than 1 of 100 such accounts", "每 100 个类似客户中，不到 1 个会"),
+        (0.031, "About 3 of 100 such accounts", "每 100 个类似客户中，约有 3 个会"),
+        (0.27, "About 3 of 10 such accounts", "每 10 个类似客户中，约有 3 个会"),
+        (0.83, "About 8 of 10 such accounts", "每 10 个类似客户中，约有 8 个会"),
+        (0.972, "About 97 of 100 such accounts", "每 100 个类似客户中，约有 97 个会"),
+        (0.999, "More than 99 of 100 such accounts", "每 100 个类似客户中，有超过 99 个会"),
     ],
 )
 def test_a_probability_is_told_as_a_count_of_accounts(probability: float, en: str, zh: str) -> None:
-    assert (words("en").odds(probability), words("zh").odds(probability)) == (en, zh)
+    assert words("en").odds(probability, goal("won")) == f"{en} reach Won within 90 days."
+    assert words("zh").odds(probability, goal("won")) == f"{zh}在 90 天内赢单。"
+
+
+@pytest.mark.parametrize(
+    ("reach", "kind", "en", "zh", "step"),
+    [
+        ("sql", "new", "SQL within 30 days", "30 天内成为 SQL", "reach SQL"),
+        ("deal", "new", "Deal within 60 days", "60 天内进入商机", "reach Deal"),
+        ("won", "new", "Won within 90 days", "90 天内赢单", "reach Won"),
+        ("won", "renewal", "Renewed within 180 days", "180 天内续约", "renew"),
+        ("won", "expansion", "Expanded within 180 days", "180 天内增购", "expand"),
+    ],
+)
+def test_a_goal_is_named_by_what_the_account_does(reach: str, kind: str, en: str, zh: str, step: str) -> None:
+    asked = goal(reach, kind)
+    assert (words("en").goal(asked), words("zh").goal(asked), words("en").step(asked)) == (en, zh, step)
+
+
+def test_a_goal_of_ones_own_is_named_by_stage_and_kind() -> None:
+    asked = replace(goal("sql"), kind="renewal", reach="in_trial")
+    assert words("en").goal(asked) == "in trial within 30 days (renewal)"
+    assert words("zh").goal(asked) == "30 天内成为 in trial (续约)"
 
 
 def test_numbers_money_and_days_are_written_as_the_reader_does() -> None:
     en, zh = words("en"), words("zh")
     assert (en.percent(0.2741), zh.percent(0.2741)) == ("27.4%", "27.4%")
     assert (en.short_money(34_567, "EUR"), zh.short_money(34_567, "EUR")) == ("€34.6K", "€3.5万")
+    assert (en.short_money(6_237.659, "EUR"), zh.short_money(6_237.659, "EUR")) == ("€6.2K", "€6,238")
     assert (en.day(1_795_000_000_000_000), zh.day(1_795_000_000_000_000)) == ("Nov 18, 2026", "2026年11月18日")
     assert en.points(-1.26) == "\N{MINUS SIGN}1.3"
