@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext, suppress
@@ -13,6 +14,7 @@ from starlette.middleware import Middleware
 
 from features.agreement import Agreement
 from features.catalogue import catalogue
+from features.errors import SmarketingError
 from features.intake.rows import RowParser
 from features.ledger import Ledger, now_micros
 from models.bundle_cache import BundleCache
@@ -26,6 +28,7 @@ from serving.gate import Gate
 from serving.intake import Intake
 from serving.keys import KeyRing
 from serving.pages import routes as pages
+from serving.pages.render import warm
 from serving.pages.session import Sessions
 from serving.pages.site import Site
 from serving.profile import Profiles
@@ -117,6 +120,8 @@ def _lifespan(settings: Settings, clock: Callable[[], int]) -> Callable[[FastAPI
             service = ScoreService(
                 ledger, Scoring(agreement, declared), champions, book, clock, settings.cached_accounts
             )
+            # Beside the first requests, not before them: it takes about as long as the whole start.
+            warming = asyncio.create_task(asyncio.to_thread(_warm, service))
             try:
                 with _boards(settings, ledger, champions, clock) as boards:
                     yield State(
@@ -129,11 +134,21 @@ def _lifespan(settings: Settings, clock: Callable[[], int]) -> Callable[[FastAPI
                         site=Site(agreement, ledger, service, champions, boards, _sessions(settings, clock)),
                     )
             finally:
+                await warming
                 watching.cancel()
                 with suppress(asyncio.CancelledError):
                     await watching
 
     return lifespan
+
+
+def _warm(service: ScoreService) -> None:
+    try:
+        service.warm()
+        warm()
+    except SmarketingError as error:
+        # Whatever is wrong is told to the first request that meets it.
+        logging.getLogger("smarketing.serving").warning("The first answers will be slow: %s", error)
 
 
 def _refresher(settings: Settings) -> AbstractContextManager[object]:

@@ -158,10 +158,10 @@ class Scoring:
         asked = eligibility(standings.get(goal.kind), goal)
         explained = points = None
         if asked.applicable:
-            values = self._evaluator.evaluate(prepared.arrays, as_of)
             if champion is not None:
-                explained = champion.explainer.explain([values[column] for column in champion.columns])
+                explained = self.explain(prepared, as_of, champion)
             elif self.agreement.points.weights:
+                values = self._evaluator.evaluate(prepared.arrays, as_of)
                 points = points_score(self.agreement, self._declared.features, values)
         return Scored(
             account_id=prepared.account_id,
@@ -181,6 +181,11 @@ class Scoring:
             ledger_seq=ledger_seq,
             degraded=degraded if champion is not None else (NO_MODEL, *degraded),
         )
+
+    def explain(self, prepared: Prepared, as_of: int, champion: Champion) -> Explained:
+        """Return what a model says of an account as of a moment, whether or not its goal applies."""
+        values = self._evaluator.evaluate(prepared.arrays, as_of)
+        return champion.explainer.explain([values[column] for column in champion.columns])
 
     def likelihoods(
         self, prepared: Prepared, goal: Goal, moments: Sequence[int], champion: Champion

@@ -80,6 +80,21 @@ class ScoreService:
         """
         return self._ledger.head()
 
+    def warm(self) -> None:
+        """Score some account for nobody, so that the first answer does not wait for what is done once.
+
+        Raises
+        ------
+        StoreError
+            When the store does not answer.
+        """
+        account_id = self._ledger.any_account()
+        if account_id is None:
+            return
+        prepared = self._scoring.prepare(self._ledger.account_tables(account_id), account_id)
+        for champion in self._champions.all().values():
+            self._scoring.explain(prepared, self._clock(), champion)
+
     def prepare(self, account_ids: Sequence[str]) -> None:
         """Read the accounts that will be asked about next in one go; those that are unknown or kept are left out.
 

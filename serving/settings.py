@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     max_rows: int = Field(default=2_500, gt=0, description="Most rows in one request")
     cached_accounts: int = Field(default=10_000, gt=0, description="Accounts kept prepared in memory")
     watch_seconds: float = Field(default=1.0, gt=0, description="How often the model cache is looked at")
-    board_seconds: float = Field(default=900.0, gt=0, description="Age from which the table of accounts is made again")
+    board_seconds: float = Field(default=3600.0, gt=0, description="Age from which the table of accounts is made again")
     ticket: SecretStr | None = Field(
         default=None, description="Opens the pages once: what the link at the start carries"
     )

@@ -59,7 +59,8 @@ def report_text(report: Report) -> str:
     lines += [_table(report, part) for part, found in report.parts.items() if found.is_measured]
     if not report.is_measured and report.champion.log_loss is not None:
         lines.append(_out_of_fold(report))
-    lines += [_too_few(part, found) for part, found in report.parts.items() if not found.is_measured]
+    if report.is_measured:
+        lines += [_too_few(part, found) for part, found in report.parts.items() if not found.is_measured]
     lines.append(_wrapped(report.verdict()))
     rule = beats_rule(report)
     if rule is not None:

@@ -59,6 +59,12 @@ def account_seqs(connection: sa.Connection, account_ids: Sequence[str]) -> dict[
     return {account_id: max(seq, of_all) for account_id, seq in found.items()}
 
 
+def any_account(connection: sa.Connection) -> str | None:
+    """Return the id of some account that has rows, or None."""
+    known = sa.select(account_versions.c.account_id).where(account_versions.c.account_id != EVERY_ACCOUNT).limit(1)
+    return connection.execute(known).scalar()
+
+
 def read(
     connection: sa.Connection,
     statement: sa.Select[Any] | sa.CompoundSelect[Any],

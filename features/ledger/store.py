@@ -117,6 +117,11 @@ class Ledger:
         """Return the position of the last change that concerns an account; None when the account is unknown."""
         return self.account_seqs([account_id]).get(account_id)
 
+    def any_account(self) -> str | None:
+        """Return the id of some account that has rows; None in an empty ledger."""
+        with self._reading() as connection:
+            return reading.any_account(connection)
+
     def account_seqs(self, account_ids: Sequence[str]) -> dict[str, int]:
         """Return the position of the last change that concerns each of these accounts; unknown ones are left out."""
         with self._reading() as connection:

@@ -26,8 +26,8 @@ SORTS = MappingProxyType(
         "revenue": "expected_revenue",
     }
 )
-"""What the table can be sorted by, and the column of the board behind it; the score stands for a percentile that a score
-by points does not have."""
+"""What the table can be sorted by, and the column of the board behind it; where there is no percentile, the score
+stands for it."""
 
 _ASCENDING = frozenset({"name", "stage"})
 

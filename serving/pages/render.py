@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import get_args
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -40,6 +41,14 @@ def render(template: str, language: Language, values: Mapping[str, object]) -> s
         What the template shows; text in it is escaped.
     """
     return _environment(language).get_template(template).render(values)
+
+
+def warm() -> None:
+    """Compile every template in every language, so that the first reader does not wait for it."""
+    for language in get_args(Language):
+        environment = _environment(language)
+        for name in environment.list_templates(extensions=("html",)):
+            environment.get_template(name)
 
 
 @cache

@@ -56,10 +56,12 @@ def ladder_coverage(accounts, rate, seed):
     points = {"visits_7d": 2.0}
     ladder = fit_ladder(X, y, np.arange(accounts), encoding, stage="new_stage", points=points, seed=0, params=FAST)
     rung, found = ladder.champion, []
+    band = rung.calibration.band
+    assert band is not None
     for wide in (1.0, 2.5):
         table, logit = simulated(300, random, rate=rate, wide=wide)
         margin = rung.scorer.margin(encoding.matrix(table))
-        low, high = rung.calibration.band.interval(margin, rung.calibration.logit(margin))
+        low, high = band.interval(margin, rung.calibration.logit(margin))
         holds = (low <= sigmoid(logit)) & (sigmoid(logit) <= high)
         beyond = (margin < rung.fit.margins.min()) | (margin > rung.fit.margins.max())
         found.append(np.column_stack([holds, beyond])[beyond | (wide == 1.0)])

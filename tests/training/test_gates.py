@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,6 @@ from training.dataset import Dataset
 from training.gates import FEWEST_AGAINST_CHAMPION, GATES, judge
 from training.holdout import asks_alike, gates_config, holdout_of, judged_since
 from training.parts import FEWEST
-from training.splits import Split
 
 
 @pytest.fixture(scope="module")
@@ -155,9 +155,12 @@ def rarely(sound: Bundle, holdout: Dataset, shift: float) -> Dataset:
     p = np.tile(sigmoid(sound.logit(sound.encoding.matrix(holdout.table)) + shift), copies)
     account = np.concatenate([np.char.add(holdout.account_id, f"-{number}") for number in range(copies)])
     names = ("as_of", "weight", "is_event", "amount", "origin")
-    parts = {name: np.tile(getattr(holdout, name), copies) for name in names}
+    parts: dict[str, Any] = {name: np.tile(getattr(holdout, name), copies) for name in names}
     label = (random.random(len(p)) < p).astype(np.int8)
-    rows = Split(*(np.tile(getattr(holdout.split, name), copies) for name in ("train", "test", "unseen")), 0, 0)
+    flags: dict[str, Any] = {
+        name: np.tile(getattr(holdout.split, name), copies) for name in ("train", "test", "unseen")
+    }
+    rows = replace(holdout.split, **flags)
     table = pa.concat_tables([holdout.table] * copies)
     return replace(holdout, table=table, label=label, account_id=account, split=rows, **parts)
 

@@ -11,6 +11,7 @@ from babel.messages.mofile import write_mo
 
 from features.agreement import Agreement, Goal
 from serving.pages.messages import files, gathered, read
+from serving.pages.render import TEMPLATES
 from serving.pages.words import words
 
 CATALOGUES = list(files())
@@ -33,6 +34,14 @@ def test_a_translation_keeps_the_blanks_of_its_message(path) -> None:
     for message in read(path):
         if isinstance(message.id, str) and isinstance(message.string, str) and message.id:
             assert sorted(blanks.findall(message.id)) == sorted(blanks.findall(message.string)), message.id
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parts[-3])
+def test_a_percent_sign_is_doubled_where_blanks_are_filled(path) -> None:
+    texts = [part.read_text(encoding="utf-8") for part in TEMPLATES.glob("*.html")]
+    for message in read(path):
+        if isinstance(message.string, str) and any(f"'{message.id}'" in text for text in texts):
+            assert not re.search(r"%(?![%(])", message.string.replace("%%", "")), message.id
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parts[-3])
