@@ -95,7 +95,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--markets", type=int, default=12)
+    parser.add_argument("--markets", type=int, default=20)
     parser.add_argument("--first", type=int, default=1001, help="seed of the first market")
     parser.add_argument("--json", type=Path, help="file for the result")
     return parser.parse_args()

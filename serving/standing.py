@@ -71,7 +71,7 @@ def eligibility(standing: Standing | None, goal: Goal) -> Eligibility:
         return Eligibility(
             False,
             None,
-            {"en": f"The account has no {goal.kind} cycle at this moment.", "zh": f"该账户此时没有{kind_zh}周期。"},
+            {"en": f"The account has no {goal.kind} cycle at this moment.", "zh": f"该客户此时没有{kind_zh}周期。"},
         )
     furthest = standing.furthest
     if any(cycle.is_open and cycle.stage in goal.from_ for cycle in standing.cycles):
@@ -82,7 +82,7 @@ def eligibility(standing: Standing | None, goal: Goal) -> Eligibility:
             furthest.stage,
             {
                 "en": f"The account's {goal.kind} cycle has ended: its stage is {stage_name(furthest.stage, 'en')}.",
-                "zh": f"该账户的{kind_zh}周期已结束：阶段为“{stage_name(furthest.stage, 'zh')}”。",
+                "zh": f"该客户的{kind_zh}周期已结束：阶段为“{stage_name(furthest.stage, 'zh')}”。",
             },
         )
     asked_en = ", ".join(stage_name(stage, "en") for stage in goal.from_)
@@ -92,6 +92,6 @@ def eligibility(standing: Standing | None, goal: Goal) -> Eligibility:
         furthest.stage,
         {
             "en": f"The goal is about accounts in {asked_en}; this one is in {stage_name(furthest.stage, 'en')}.",
-            "zh": f"该目标针对处于 {asked_zh} 的账户；此账户处于“{stage_name(furthest.stage, 'zh')}”。",
+            "zh": f"该目标针对处于 {asked_zh} 的客户；此客户处于“{stage_name(furthest.stage, 'zh')}”。",
         },
     )
