@@ -34,7 +34,7 @@ from features.catalogue import catalogue
 from features.ledger import Ledger, now_micros
 
 TOLERANCE = 1e-9
-BATCH = 50
+BATCH = 20
 LATE = 2_000
 
 
