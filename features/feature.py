@@ -110,4 +110,6 @@ class Feature:
 def _number(value: float) -> str:
     if value == round(value) and abs(value) < 1e15:
         return f"{value:,.0f}"
+    if 0 < value < 0.01:
+        return "<0.01"
     return f"{value:,.1f}" if abs(value) >= 1 else f"{value:.2g}"

@@ -56,6 +56,10 @@ def test_a_zero_is_said_as_none() -> None:
     assert CATALOGUE["demo_requests_30d"].phrase(1234.0, "en") == "1,234 demo requests in 30 days"
 
 
+def test_what_has_almost_faded_is_not_told_in_exponents():
+    assert "<0.01" in CATALOGUE["meetings_decay_30d"].phrase(1.2e-05, "en")
+
+
 def test_the_digest_sees_a_changed_definition() -> None:
     first = CATALOGUE.features[0]
     changed = Feature(**{**vars(first), "expression": Count("touches", where(direction="inbound"), 31)})
