@@ -69,6 +69,8 @@ def main() -> None:
             taken = time.perf_counter() - began
             # Before more is known: half of the answers are about moments that have yet to come.
             different = _different(store, answers)
+            # The service has hung up in the meantime; the next request opens a connection again.
+            connection.close()
             missed, seconds = _read_your_writes(connection, rng, accounts, options.touches)
             _send_late(connection, rng, accounts)
             connection.close()

@@ -40,7 +40,7 @@ BASE_RATE = (0.06, 0.10)
 TRUTH_DAYS = 240
 """How far back from the end true probabilities are wanted: as far as the test reaches."""
 
-_COLUMNS = ("label", "account_id", "as_of", "weight", "is_event", "amount")
+_COLUMNS = ("label", "account_id", "as_of", "weight", "is_event", "amount", "origin")
 
 Floats = npt.NDArray[np.float64]
 
