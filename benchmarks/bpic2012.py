@@ -240,7 +240,7 @@ def _arm(reports: Sequence[Report]) -> dict[str, Any]:
     return {
         "best": [report.best for report in reports],
         "rungs": rungs,
-        "first_seed": reports[0].document(),
+        "weekly": reports[0].document()["weekly"],
         "text": reports[0].text(),
     }
 
@@ -272,7 +272,7 @@ def _print_arm(name: str, arm: Mapping[str, Any]) -> None:
     for rung, values in arm["rungs"].items():
         print(f"{rung:>22}  " + "  ".join(f"{values.get(key, float('nan')):17.4f}" for key in shown))
     print(f"\nbest by seed: {', '.join(arm['best'])}\n\nThe first seed:\n\n{arm['text']}\n")
-    for week in arm["first_seed"]["weekly"]:
+    for week in arm["weekly"]:
         slope = week["slope"]
         said = (
             "too few outcomes" if slope is None else f"{slope['value']:.2f} [{slope['low']:.2f}, {slope['high']:.2f}]"
