@@ -131,7 +131,7 @@ plt.show()
 # them: a gate refuses on evidence, not on doubt.
 
 # %%
-registry = Registry(f"sqlite:///{folder / 'mlflow.db'}", (folder / "mlartifacts").as_uri())
+registry: Registry = Registry(f"sqlite:///{folder / 'mlflow.db'}", (folder / "mlartifacts").as_uri())
 cache = BundleCache(folder / "smarketing.bundles")
 first = deliver(trained, tables, agreement, registry, cache, promoting=False, say=lambda message: None)
 print(first.text())
