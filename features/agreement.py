@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from features.errors import UnknownError, nearest
@@ -21,6 +22,9 @@ DEFAULTS = Path(__file__).resolve().parent.parent / "smarketing.toml"
 
 RUNGS = ("best", "base_rate", "stage_table", "points", "shrunk", "logistic", "lightgbm")
 """What a goal's `rung` may say: let the evidence choose, or pin one rung of the ladder."""
+
+BOUGHT_AGAIN: Mapping[str, str] = MappingProxyType({"renewed": "renewal", "expanded": "expansion"})
+"""Transitions that are ``won`` in a cycle of another kind than ``new``."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +210,75 @@ class Sla:
 
 
 @dataclass(frozen=True)
+class CreditRule:
+    """A rule of the users' own that shares a conversion among touches.
+
+    Parameters
+    ----------
+    name : str
+    first, last, lead, deal, middle : float
+        Weights, together 1, of the first and the last touch, of those that made the lead and the deal, and of all
+        others together.
+    exclude : tuple of str
+        Channels that get nothing.
+    """
+
+    name: str
+    first: float
+    last: float
+    lead: float
+    deal: float
+    middle: float
+    exclude: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """How touches earn credit.
+
+    Parameters
+    ----------
+    transition : str
+        What converted means: a stage, or ``renewed`` or ``expanded``, which are won in a cycle of that kind.
+    lookback_days : int
+        How long before its end a journey reaches back; 0 for no limit.
+    lookback_touches : int
+        How many touches, the latest ones, a journey has at most; 0 for no limit.
+    half_life_days : float
+        Of time decay: a touch so many days before the conversion earns half of one at the conversion.
+    step_days : int
+        Length of a step of time in the response model.
+    horizon_days : int
+        Until when "would have happened anyway" is asked; a journey still open is censored while it is younger.
+    direct : tuple of str
+        Channels that ``last_non_direct`` skips while there is another.
+    levers : tuple of str
+        Channels that we spend or act on; every other channel is a response.
+    response_types : tuple of str
+        Touch types that are responses whatever their channel.
+    excluded_types : tuple of str
+        Touch types that are in no journey.
+    outbound : {"count", "exclude"}
+        What becomes of touches that we made ourselves.
+    models : mapping of str to CreditRule
+        The users' own rules.
+    """
+
+    transition: str
+    lookback_days: int
+    lookback_touches: int
+    half_life_days: float
+    step_days: int
+    horizon_days: int
+    direct: tuple[str, ...]
+    levers: tuple[str, ...]
+    response_types: tuple[str, ...]
+    excluded_types: tuple[str, ...]
+    outbound: str
+    models: Mapping[str, CreditRule]
+
+
+@dataclass(frozen=True)
 class Agreement:
     """Everything marketing and sales agreed on; the parts are described at their classes.
 
@@ -223,6 +296,7 @@ class Agreement:
     reporting_currency : str
         ISO 4217 code.
     sla : Sla
+    attribution : Attribution
     touch_types : mapping of str to TouchType
         The built-in vocabulary with the users' own types.
     features : tuple of Feature
@@ -239,6 +313,7 @@ class Agreement:
     actions: Mapping[str, Action]
     reporting_currency: str
     sla: Sla
+    attribution: Attribution
     touch_types: Mapping[str, TouchType]
     features: tuple[Feature, ...]
 

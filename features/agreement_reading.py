@@ -27,6 +27,7 @@ from features.agreement import (
     Split,
     Stages,
 )
+from features.attribution_reading import read_attribution
 from features.errors import AgreementError, nearest
 from features.own_features import read_feature
 from features.schema import CONTENT_STAGES, DIRECTIONS, KINDS
@@ -94,9 +95,9 @@ def _agreement(content: dict[str, Any]) -> Agreement:
     top = Section(content)
     stages = _stages(top.section("stages"))
     snapshots = _snapshots(top.section("snapshots"))
-    goals = {name: _goal(name, section, stages) for name, section in _named(top.section("goals"))}
+    goals = {name: _goal(name, section, stages) for name, section in top.section("goals").named()}
     touch_types = dict(TOUCH_TYPES)
-    for name, section in _named(top.section("touch_types")):
+    for name, section in top.section("touch_types").named():
         touch_types[name] = _touch_type(name, section)
     agreement = Agreement(
         default_goal=top.text("default_goal", choices=tuple(goals)),
@@ -106,25 +107,15 @@ def _agreement(content: dict[str, Any]) -> Agreement:
         split=_split(top.section("split"), snapshots),
         grades=_grades(top.section("grades")),
         points=_points(top.section("points"), touch_types),
-        actions=MappingProxyType({name: _action(name, section) for name, section in _named(top.section("actions"))}),
+        actions=MappingProxyType({name: _action(name, section) for name, section in top.section("actions").named()}),
         reporting_currency=_currency(top.section("money")),
         sla=_sla(top.section("sla"), stages, touch_types),
+        attribution=read_attribution(top.section("attribution"), stages, touch_types),
         touch_types=MappingProxyType(touch_types),
-        features=tuple(read_feature(name, section) for name, section in _named(top.section("features"))),
+        features=tuple(read_feature(name, section) for name, section in top.section("features").named()),
     )
     top.close()
     return agreement
-
-
-def _named(section: Section) -> list[tuple[str, Section]]:
-    pairs = [(name, section.section(name)) for name in section.unread()]
-    for name, _ in pairs:
-        if not _NAME.fullmatch(name):
-            raise AgreementError(
-                f"`{section.name(name)}` is not a usable name: write lower-case letters, digits and underscores,"
-                " a letter first."
-            )
-    return pairs
 
 
 def _stages(section: Section) -> Stages:

@@ -7,6 +7,7 @@ misspelt key is never silently ignored, and nobody lists the allowed keys twice.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from features.errors import AgreementError, nearest
 
 _MISSING: Any = object()
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Section:
@@ -53,11 +55,14 @@ class Section:
         """Return a value of whatever type, for keys whose form depends on other keys."""
         return self._take(key, default)
 
-    def texts(self, key: str, default: tuple[str, ...] = _MISSING, *, choices: Collection[str] = ()) -> tuple[str, ...]:
-        """Return a list of different texts, at least one; a single text counts as a list of one."""
+    def texts(
+        self, key: str, default: tuple[str, ...] = _MISSING, *, choices: Collection[str] = (), least: int = 1
+    ) -> tuple[str, ...]:
+        """Return a list of different texts, at least `least`; a single text counts as a list of one."""
         value = self._take(key, default)
         values = [value] if isinstance(value, str) else value
-        if not isinstance(values, list | tuple) or not values or not all(isinstance(item, str) for item in values):
+        is_list = isinstance(values, list | tuple) and all(isinstance(item, str) for item in values)
+        if not is_list or len(values) < least:
             raise self.wrong(key, "must be a list of texts", value)
         for at, item in enumerate(values):
             if choices and item not in choices:
@@ -95,6 +100,17 @@ class Section:
         if not isinstance(value, dict):
             raise self.wrong(key, "must be a table", value)
         return Section(value, self.name(key))
+
+    def named(self) -> list[tuple[str, Section]]:
+        """Return the tables below keys that nobody has asked for, which are names of the users' own."""
+        pairs = [(name, self.section(name)) for name in self.unread()]
+        for name, _ in pairs:
+            if not _NAME.fullmatch(name):
+                raise AgreementError(
+                    f"`{self.name(name)}` is not a usable name: write lower-case letters, digits and underscores,"
+                    " a letter first."
+                )
+        return pairs
 
     def unread(self) -> tuple[str, ...]:
         """Return the keys that nobody has asked for yet."""

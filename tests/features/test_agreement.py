@@ -176,3 +176,22 @@ def test_no_unknown_key_is_ever_ignored(tmp_path_factory, key):
     if key not in known:
         with pytest.raises(AgreementError, match="Unknown key"):
             Agreement.load(path)
+
+
+def test_attribution_has_the_defaults_that_are_documented():
+    attribution = Agreement.load().attribution
+    assert (attribution.transition, attribution.lookback_days, attribution.lookback_touches) == ("won", 180, 0)
+    assert (attribution.half_life_days, attribution.step_days, attribution.horizon_days) == (7.0, 7, 180)
+    assert "Outbound Sales" in attribution.levers
+    assert attribution.outbound == "count"
+    assert attribution.models == {}
+
+
+def test_a_credit_rule_of_the_users_own(load):
+    agreement = load('[attribution.models.ours]\nfirst = 0.5\nmiddle = 0.5\nexclude = "Direct"\n')
+    (rule,) = agreement.attribution.models.values()
+    assert (rule.name, rule.first, rule.last, rule.middle, rule.exclude) == ("ours", 0.5, 0.0, 0.5, ("Direct",))
+
+
+def test_an_attribution_without_any_lever_is_allowed(load):
+    assert load("[attribution]\nlevers = []\n").attribution.levers == ()
