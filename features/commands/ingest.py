@@ -20,7 +20,9 @@ def ingest(
     ctx: typer.Context,
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="CSV, JSON Lines (both also .gz) or Parquet; or a folder of the contract's own tables."),
+        typer.Argument(
+            help="CSV, JSON Lines, XES (all also .gz) or Parquet; or a folder of the contract's own tables."
+        ),
     ] = None,
     map_path: Annotated[
         Path | None, typer.Option("--map", help="Field map that says what the columns mean, docs/field-maps.md.")

@@ -1,4 +1,4 @@
-"""Files as numbered records: CSV, JSON Lines and Parquet, the first two also gzipped.
+"""Files as numbered records: CSV, JSON Lines, Parquet and XES event logs, all but Parquet also gzipped.
 
 A file is checked from end to end (`verify`) before its first row is read, so that half a download leaves the ledger as
 it was. A line that can not be read as a record is a `Fault` of its own; the rest of the file goes on.
@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, cast
 
@@ -22,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import FileError, nearest
+from features.intake import xes
 from features.schema import TABLES
 
 Record = dict[str, object]
@@ -30,7 +32,7 @@ Record = dict[str, object]
 CHUNK = 20_000
 """Rows that are read, mapped and appended together."""
 
-_KINDS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+_KINDS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".xes": "xes"}
 _BLOCK = 1 << 20
 _LONGEST_CELL = 1 << 24
 _READ_FIRST = ("accounts", "contacts", "attributes", "fx_rates", "spend", "targets", "touchpoints", "touch_links")
@@ -47,10 +49,10 @@ class Source:
     ----------
     path : Path
     kind : str
-        csv, jsonl or parquet.
+        csv, jsonl, parquet or xes.
     gzipped : bool
     encoding : str, default="utf-8"
-        Of a CSV file; JSON Lines are always UTF-8.
+        Of a CSV file; JSON Lines are always UTF-8, and a log says it itself.
     delimiter : str, default=","
         Of a CSV file.
     """
@@ -122,7 +124,7 @@ def recognise(path: Path, *, encoding: str = "utf-8", delimiter: str | None = No
     ending = suffixes[-2] if gzipped and len(suffixes) > 1 else suffixes[-1] if suffixes else ""
     kind = _KINDS.get(ending)
     if kind is None or (gzipped and kind == "parquet"):
-        allowed = "CSV, TSV and JSON Lines (.csv .tsv .jsonl .ndjson, also with .gz) and Parquet (.parquet)"
+        allowed = "CSV, TSV, JSON Lines and XES (.csv .tsv .jsonl .ndjson .xes, also with .gz) and Parquet (.parquet)"
         raise FileError(f"{path.name!r} is not named as a file that can be read. Allowed are {allowed}.")
     return Source(path, kind, gzipped, encoding, delimiter or ("\t" if ending == ".tsv" else ","))
 
@@ -163,33 +165,29 @@ def verify(source: Source) -> None:
     Raises
     ------
     FileError
-        When a gzip file is cut off or damaged, a text is not of its encoding, or a Parquet file is not one.
+        When a gzip file is cut off or damaged, a text is not of its encoding, or a Parquet file or a log is not one.
     """
     if source.kind == "parquet":
         with _parquet(source):
             return
+    if source.kind == "xes":
+        _log_columns(source)
+        return
     encoding = source.encoding if source.kind == "csv" else "utf-8"
     decoder = codecs.getincrementaldecoder(encoding)()
     passed = 0
     try:
-        with _binary(source) as file:
+        with _untouched(source) as file:
             while block := file.read(_BLOCK):
                 decoder.decode(block)
                 passed += len(block)
             decoder.decode(b"", final=True)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FileError(
-            f"{str(source.path)!r} is not a whole gzip file: {str(error).rstrip('.')}. Nothing of it was taken in.",
-            hint="Fetch or write the file again; what is in the ledger is untouched.",
-        ) from error
     except UnicodeDecodeError as error:
         raise FileError(
             f"{str(source.path)!r} is not {encoding} text: byte 0x{error.object[error.start]:02x} near position"
             f" {passed + error.start:,}. Nothing of it was taken in.",
             hint='Write it as UTF-8, or say what it is in the field map: [file] encoding = "gb18030"',
         ) from error
-    except OSError as error:
-        raise FileError(f"{str(source.path)!r} can not be read: {error.strerror}.") from error
     if not passed:
         raise FileError(f"{str(source.path)!r} is empty: it has no header and no rows.")
 
@@ -208,6 +206,8 @@ def columns(source: Source) -> tuple[str, ...]:
     if source.kind == "jsonl":
         first = next(read(source), Chunk())
         return tuple(dict.fromkeys(name for record in first.records for name in record))
+    if source.kind == "xes":
+        return _log_columns(source).names
     with _text(source) as file:
         return _header(source, csv.reader(file, delimiter=source.delimiter))
 
@@ -222,6 +222,8 @@ def read(source: Source, chunk: int = CHUNK) -> Iterator[Chunk]:
     """
     if source.kind == "parquet":
         return _read_parquet(source, chunk)
+    if source.kind == "xes":
+        return _read_log(source, chunk)
     return _read_csv(source, chunk) if source.kind == "csv" else _read_lines(source, chunk)
 
 
@@ -325,6 +327,38 @@ def _read_parquet(source: Source, size: int) -> Iterator[Chunk]:
             ) from error
 
 
+def _read_log(source: Source, size: int) -> Iterator[Chunk]:
+    names = _log_columns(source)
+    chunk = Chunk()
+    number = 0
+    with _binary(source) as file:
+        for case in xes.cases(file, str(source.path)):
+            for record, fault in names.records(case):
+                number += 1
+                if fault:
+                    chunk.faults.append(Fault(number, fault, record))
+                else:
+                    chunk.records.append(record)
+                    chunk.numbers.append(number)
+                if len(chunk) >= size:
+                    yield chunk
+                    chunk = Chunk()
+    if len(chunk):
+        yield chunk
+
+
+def _log_columns(source: Source) -> xes.Columns:
+    """Return the columns of a log, for which it is read to its end: once, as long as it stays the same."""
+    state = source.path.stat()
+    return _scanned(source, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=8)
+def _scanned(source: Source, changed_at: int, size: int) -> xes.Columns:
+    with _untouched(source) as file:
+        return xes.Columns.of(xes.cases(file, str(source.path)), str(source.path))
+
+
 def _python(column: pa.Array) -> list[object]:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
@@ -348,6 +382,21 @@ def _header(source: Source, reader: Iterator[list[str]]) -> tuple[str, ...]:
 def _binary(source: Source) -> Iterator[IO[bytes]]:
     with gzip.open(source.path, "rb") if source.gzipped else source.path.open("rb") as file:
         yield cast(IO[bytes], file)
+
+
+@contextmanager
+def _untouched(source: Source) -> Iterator[IO[bytes]]:
+    """Open a file of which nothing has been taken in yet, and say so when it breaks off."""
+    try:
+        with _binary(source) as file:
+            yield file
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FileError(
+            f"{str(source.path)!r} is not a whole gzip file: {str(error).rstrip('.')}. Nothing of it was taken in.",
+            hint="Fetch or write the file again; what is in the ledger is untouched.",
+        ) from error
+    except OSError as error:
+        raise FileError(f"{str(source.path)!r} can not be read: {error.strerror}.") from error
 
 
 @contextmanager

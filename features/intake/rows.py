@@ -24,6 +24,9 @@ Row = dict[str, object]
 """A row by column name, typed as the ledger keeps it; columns that were not given are None."""
 
 DEFAULT_CHANNEL = "Unassigned"
+
+NO_CHANNELS = ("(no touch)", "(baseline)", "(others)")
+"""What attribution calls that which no channel earned: a channel of such a name could not be told from it."""
 """Channel of a touch whose sender named none."""
 
 DERIVED_IDS = {"touchpoints": "event_id", "stage_changes": "change_id"}
@@ -159,6 +162,11 @@ class RowParser:
             row["direction"] = touch_type.direction
         if row["channel"] is None:
             row["channel"] = DEFAULT_CHANNEL
+        if row["channel"] in NO_CHANNELS:
+            raise RowError(
+                plan.spelled("channel"), "choice",
+                f"A channel can not be called {row['channel']!r}: reports use it for what no channel earned.",
+            )  # fmt: skip
         return [("touchpoints", row)]
 
     def _deal(self, row: Row, plan: _Plan, raw: Mapping[str, object]) -> list[tuple[str, Row]]:

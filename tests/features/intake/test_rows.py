@@ -37,6 +37,11 @@ def test_a_touch_takes_stage_direction_and_channel_by_default(parser):
     assert row["occurred_at"] == NOON
 
 
+def test_a_channel_can_not_have_the_name_of_what_no_channel_earned(parser):
+    error = refused(parser, "touchpoints", touch(channel="(baseline)"))
+    assert (error.field, error.code) == ("channel", "choice")
+
+
 def test_a_domain_is_known_by_its_small_letters(parser):
     assert one(parser, "accounts", {"accountId": "a", "domain": " Foo.EXAMPLE "})["domain"] == "foo.example"
 
