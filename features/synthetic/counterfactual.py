@@ -14,6 +14,7 @@ from features.synthetic.dynamics import Life
 from features.synthetic.history import WON, Log
 from features.synthetic.market import Market
 from features.synthetic.population import Population
+from features.synthetic.progress import NEW
 from features.synthetic.sales_rows import expected_amounts
 
 Floats = npt.NDArray[np.float64]
@@ -48,12 +49,13 @@ def lever_effects(
     -------
     pyarrow.Table
         A row per lever: `process`, `channel`, `effect` (log-odds per unit of adstock), then means over the draws of
-        `touches` (its own), `wins` (won cycles of any kind) and `revenue` (expected amounts of these, in euros) that it
-        brought, each of the latter two with its standard error, accounts being independent; `draws`.
+        `touches` (its own), `wins` (won cycles of any kind), `revenue` (expected amounts of these, in euros) and
+        `new_wins` (won first purchases) that it brought, each of the latter three with its standard error, accounts
+        being independent; `draws`.
     """
     waves = Life(market, people, _again(lived)).touching.waves
     levers = [process for process in market.processes if process.role == "lever"]
-    brought = {process.name: np.zeros((2, people.size)) for process in levers}
+    brought = {process.name: np.zeros((3, people.size)) for process in levers}
     touches = dict.fromkeys(brought, 0.0)
     for draw in seeds.spawn(draws):
         won, seen = _lived(market, people, draw, waves)
@@ -74,6 +76,8 @@ def lever_effects(
             "wins_error": [float(errors[process.name][0]) for process in levers],
             "revenue": [float(brought[process.name][1].sum()) for process in levers],
             "revenue_error": [float(errors[process.name][1]) for process in levers],
+            "new_wins": [float(brought[process.name][2].sum()) for process in levers],
+            "new_wins_error": [float(errors[process.name][2]) for process in levers],
             "draws": [draws] * len(levers),
         }
     )
@@ -82,7 +86,7 @@ def lever_effects(
 def _lived(
     market: Market, people: Population, seeds: np.random.SeedSequence, waves: Floats
 ) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Return wins and expected revenue of every account, of shape (2, n_accounts), and the process of every touch."""
+    """Return wins, their expected revenue and new wins of every account, of shape (3, n), and each touch's process."""
     life, touches, passages = Life(market, people, _again(seeds), waves), Log("touches"), Log("passages")
     for _ in range((people.until - people.start) // DAY):
         life.advance(touches, passages)
@@ -90,7 +94,7 @@ def _lived(
     won = seen["to"] == WON
     account, kind = seen["account"][won], seen["kind"][won]
     amount = expected_amounts(people, account, kind)
-    weights = np.ones(len(account)), amount
+    weights = np.ones(len(account)), amount, kind == NEW
     totals = np.stack([np.bincount(account, weight, people.size).astype(np.float64) for weight in weights])
     return totals, touches.columns()["process"]
 
