@@ -32,6 +32,7 @@ COMMANDS = MappingProxyType(
         "evaluate": "training.commands.evaluate:evaluate",
         "models": "training.commands.models:models",
         "score": "serving.commands.score:score",
+        "attribute": "serving.commands.attribute:attribute",
         "serve": "serving.commands.serve:serve",
         "doctor": "training.commands.doctor:doctor",
     }

@@ -7,6 +7,7 @@ by code that is not a command.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -121,3 +122,10 @@ class Console:
         with Progress(*layout, console=Screen(stderr=True), transient=True) as bar:
             task = bar.add_task(doing, total=total)
             yield lambda steps: bar.update(task, advance=steps)
+
+
+def spare_threads() -> None:
+    """Keep numpy to one thread and let LightGBM's sleep; called before either is imported, for then they read it."""
+    # The matrices are small: threads that spin while they wait for one another cost more than they give.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

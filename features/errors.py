@@ -100,6 +100,12 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     >>> nearest("zzz", ["channel"])
     ''
     """
+    found = closest(name, allowed)
+    return f" Did you mean {found!r}?" if found else ""
+
+
+def closest(name: str, allowed: Iterable[str]) -> str | None:
+    """Return the closest of `allowed`; None when none is close."""
     lowered = {candidate.lower(): candidate for candidate in allowed}
     found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
-    return f" Did you mean {lowered[found[0]]!r}?" if found else ""
+    return lowered[found[0]] if found else None

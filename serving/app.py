@@ -19,6 +19,8 @@ from features.intake.rows import RowParser
 from features.ledger import Ledger, now_micros
 from models.bundle_cache import BundleCache
 from serving import problems
+from serving.account_attribution import AccountAttribution
+from serving.attribution import Attributions, attribute_command
 from serving.authorisation import Authentication
 from serving.board import Boards, score_all_command
 from serving.border import Border
@@ -33,7 +35,7 @@ from serving.pages.session import Sessions
 from serving.pages.site import Site
 from serving.profile import Profiles
 from serving.refresher import Refresher
-from serving.routes import accounts, documentation, health, intake, scores
+from serving.routes import accounts, attribution, documentation, health, intake, scores
 from serving.scorebook import Scorebook
 from serving.scoring import Scoring
 from serving.service import ScoreService
@@ -56,7 +58,8 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], int] = n
         Gives the present moment in microseconds.
     """
     settings = Settings() if settings is None else settings
-    groups = (intake, scores, accounts, health, documentation, pages)
+    # Attribution before accounts: the id of an account may hold slashes.
+    groups = (intake, scores, attribution, accounts, health, documentation, pages)
     app = FastAPI(
         title="Smarketing",
         description=_DESCRIPTION,
@@ -123,7 +126,10 @@ def _lifespan(settings: Settings, clock: Callable[[], int]) -> Callable[[FastAPI
             # Beside the first requests, not before them: it takes about as long as the whole start.
             warming = asyncio.create_task(asyncio.to_thread(_warm, service))
             try:
-                with _boards(settings, ledger, champions, clock) as boards:
+                with (
+                    _boards(settings, ledger, champions, clock) as boards,
+                    _attributions(settings, agreement, ledger) as attributions,
+                ):
                     yield State(
                         settings=settings,
                         keys=keys,
@@ -131,7 +137,11 @@ def _lifespan(settings: Settings, clock: Callable[[], int]) -> Callable[[FastAPI
                         intake=Intake(ledger, RowParser(agreement, ledger.email_key())),
                         scores=service,
                         profiles=Profiles(ledger),
-                        site=Site(agreement, ledger, service, champions, boards, _sessions(settings, clock)),
+                        attributed=AccountAttribution(ledger, agreement, clock),
+                        attributions=attributions,
+                        site=Site(
+                            agreement, ledger, service, champions, boards, attributions, _sessions(settings, clock)
+                        ),
                     )
             finally:
                 await warming
@@ -161,6 +171,12 @@ def _boards(settings: Settings, ledger: Ledger, champions: Champions, clock: Cal
     command = score_all_command(settings.store, settings.agreement, settings.cache)
     folder = settings.cache / "boards"
     return Boards(folder, command, champions, lambda: ledger.head().ledger_seq, clock, settings.board_seconds)
+
+
+def _attributions(settings: Settings, agreement: Agreement, ledger: Ledger) -> Attributions:
+    command = attribute_command(settings.store, settings.agreement)
+    folder = settings.cache / "attributions"
+    return Attributions(agreement, folder, command, lambda: ledger.head().ledger_seq, settings.attribution_seconds)
 
 
 def _sessions(settings: Settings, clock: Callable[[], int]) -> Sessions:

@@ -6,6 +6,8 @@ from typing import Annotated, TypedDict
 
 from fastapi import Depends, Header, Request
 
+from serving.account_attribution import AccountAttribution
+from serving.attribution import Attributions
 from serving.champion import Champions
 from serving.intake import Intake
 from serving.keys import ApiKey, KeyRing
@@ -25,6 +27,8 @@ class State(TypedDict):
     intake: Intake
     scores: ScoreService
     profiles: Profiles
+    attributed: AccountAttribution
+    attributions: Attributions
     site: Site
 
 
@@ -53,6 +57,16 @@ def _profiles(request: Request) -> Profiles:
     return found
 
 
+def _attributed(request: Request) -> AccountAttribution:
+    found: AccountAttribution = request.state.attributed
+    return found
+
+
+def _attributions(request: Request) -> Attributions:
+    found: Attributions = request.state.attributions
+    return found
+
+
 def _caller(request: Request) -> ApiKey:
     found: ApiKey = request.state.caller
     return found
@@ -72,6 +86,8 @@ TheChampions = Annotated[Champions, Depends(_champions)]
 TheIntake = Annotated[Intake, Depends(_intake)]
 TheScores = Annotated[ScoreService, Depends(_scores)]
 TheProfiles = Annotated[Profiles, Depends(_profiles)]
+TheAccountAttribution = Annotated[AccountAttribution, Depends(_attributed)]
+TheAttributions = Annotated[Attributions, Depends(_attributions)]
 Caller = Annotated[ApiKey, Depends(_caller)]
 RequestId = Annotated[str, Depends(_request_id)]
 Tongue = Annotated[Language, Depends(_language)]

@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     cached_accounts: int = Field(default=10_000, gt=0, description="Accounts kept prepared in memory")
     watch_seconds: float = Field(default=1.0, gt=0, description="How often the model cache is looked at")
     board_seconds: float = Field(default=3600.0, gt=0, description="Age from which the table of accounts is made again")
+    attribution_seconds: float = Field(
+        default=300.0, gt=0, description="Age from which an analysis of attribution is made again when it is asked for"
+    )
     ticket: SecretStr | None = Field(
         default=None, description="Opens the pages once: what the link at the start carries"
     )

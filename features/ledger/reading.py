@@ -43,6 +43,14 @@ def tables(connection: sa.Connection, at: int | None) -> dict[str, pa.Table]:
     }
 
 
+def deal_rows(connection: sa.Connection, deal_ids: Sequence[str]) -> pa.Table:
+    """Return the visible rows of some deals, whichever account they name."""
+    stored = STORED["deals"]
+    ids: sa.BindParameter[Sequence[str]] = sa.bindparam("deal_ids", expanding=True)
+    rows = _visible(stored).where(stored.c.deal_id.in_(ids)).order_by(stored.c.ledger_seq)
+    return read(connection, rows, TABLES["deals"].stored, {"deal_ids": deal_ids})
+
+
 def export(connection: sa.Connection, name: str) -> pa.Table:
     """Return a table of the contract as stored, every revision of it, in the order of the ledger."""
     stored = STORED[name]

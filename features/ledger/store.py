@@ -147,6 +147,11 @@ class Ledger:
         with self._reading() as connection:
             return reading.account_tables(connection, account_ids, at)
 
+    def deal_rows(self, *deal_ids: str) -> pa.Table:
+        """Return all visible rows of some deals: of one that moved, those of its former account too."""
+        with self._reading() as connection:
+            return reading.deal_rows(connection, deal_ids)
+
     def tables(self, *, at: int | None = None) -> dict[str, pa.Table]:
         """Return what the evaluators read of all accounts, as in `account_tables`."""
         with self._reading() as connection:

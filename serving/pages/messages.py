@@ -17,6 +17,7 @@ from babel.messages.pofile import read_po, write_po
 
 from features.agreement import Agreement
 from features.catalogue import catalogue
+from models.attribution.notes import NOTES
 from serving.pages.words import DOMAIN, FOLDER
 
 _METHODS = [("**.py", "python"), ("**.html", "jinja2.ext:babel_extract")]
@@ -32,8 +33,8 @@ def gathered() -> Catalog:
     ):
         # No places: they would change with every line that is moved.
         found.add(message, context=context)
-    for concept in _concepts():
-        found.add(concept)
+    for message in (*_concepts(), *NOTES.values()):
+        found.add(message)
     return found
 
 

@@ -12,12 +12,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 
-from features.agreement import Agreement
+from features.agreement import BOUGHT_AGAIN, Agreement
 from features.errors import RowError, StoreError, UnknownError
 from serving.authorisation import public, signed_in
 from serving.keys import KeyRing
 from serving.language import Language, preferred
 from serving.pages import account, assets
+from serving.pages.attribution import attribution_page, step
+from serving.pages.attribution_words import COLUMNS
 from serving.pages.course import course, weeks
 from serving.pages.listing import SORTS, listing, query, strongest
 from serving.pages.model import model_page
@@ -69,6 +71,7 @@ def router() -> APIRouter:
         "/accounts": _accounts,
         "/accounts/{account_id:path}": _account,
         "/model": _model,
+        "/attribution": _attribution,
     }
     for path, handle in shown.items():
         routes.add_api_route(path, handle, methods=["GET"], dependencies=[signed_in()])
@@ -161,6 +164,27 @@ def _model(request: Request, site: TheSite, goal: Text = "") -> Response:
     champion = site.champions.of(asked_of.name)
     found = None if champion is None else model_page(champion, words(_language(request)))
     return _page(request, "model.html", {"goal": asked_of, "goals": _goals(site.agreement), "model": found})
+
+
+def _attribution(request: Request, site: TheSite, transition: Text = "", by: Text = "channel") -> Response:
+    spoken = words(_language(request))
+    asked = site.attributions.asked(transition or None, by)
+    answer = site.attributions.of(asked)
+    steps = (*site.agreement.stages.order[1:], *BOUGHT_AGAIN)
+    return _page(
+        request,
+        "attribution.html",
+        {
+            "layout": "base.html",
+            "asked": asked,
+            "steps": [(code, step(code, spoken)) for code in steps],
+            "columns": [(code, spoken.named(COLUMNS, code)) for code in COLUMNS if code != "team"],
+            "step": step(asked.transition, spoken),
+            "by": spoken.named(COLUMNS, asked.by),
+            "again": f"{request.url.path}?{request.url.query}",
+            "shown": None if answer is None else attribution_page(answer.document, spoken),
+        },
+    )
 
 
 def _ask(request: Request, site: TheSite, ticket: Text = "", next: Text = HOME) -> Response:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from features.agreement import Agreement, Goal
 from features.ledger import Ledger
+from serving.attribution import Attributions
 from serving.board import Boards
 from serving.champion import Champions
 from serving.pages.session import Sessions
@@ -23,6 +24,7 @@ class Site:
     scores : ScoreService
     champions : Champions
     boards : Boards
+    attributions : Attributions
     sessions : Sessions
     """
 
@@ -31,6 +33,7 @@ class Site:
     scores: ScoreService
     champions: Champions
     boards: Boards
+    attributions: Attributions
     sessions: Sessions
 
     def goal(self, name: str) -> Goal:

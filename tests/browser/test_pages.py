@@ -11,7 +11,8 @@ from playwright.sync_api import Page
 from tests.browser.conftest import HOSTILE, Site
 
 ACCOUNT = "/accounts/a-010"
-PATHS = ("/accounts", ACCOUNT, "/model", "/accounts/nobody")
+ATTRIBUTION = "/attribution?transition=sql"
+PATHS = ("/accounts", ACCOUNT, "/model", ATTRIBUTION, "/accounts/nobody")
 RULE = "\N{MINUS SIGN}0.134 – \N{MINUS SIGN}0.051"
 """The interval of the difference to the rule, of which the stored report tells."""
 SAID = {
@@ -21,6 +22,13 @@ SAID = {
     ("zh", ACCOUNT): ["个类似客户中", "与参照客户相比", "采购团队"],
     ("en", "/model"): ["The ladder of models", "Does it beat your rule?", "Model card", "boosted trees", RULE],
     ("zh", "/model"): ["模型阶梯", "它优于现有规则吗？", "模型卡", "梯度提升树", RULE],
+    ("en", ATTRIBUTION): [
+        "What each is credited with",
+        "is associated with",
+        "Do the books agree?",
+        "Yes, to the last cent",
+    ],
+    ("zh", ATTRIBUTION): ["各自分得的功劳", "相关联", "账目是否一致？", "一致，分毫不差"],
     ("en", "/accounts/nobody"): ["Not found"],
     ("zh", "/accounts/nobody"): ["未找到"],
 }
@@ -31,6 +39,8 @@ def open_page(site: Site, page: Page, path: str) -> str:
     page.goto(site.address + path)
     if path.startswith("/accounts/") and path != "/accounts/nobody":
         page.wait_for_selector("[data-chart=over-time]")
+    if path == ATTRIBUTION:
+        page.wait_for_selector("#books", timeout=120_000)
     page.wait_for_function("[...document.querySelectorAll('[data-chart]')].every((box) => box.dataset.ready)")
     return page.inner_text("body")
 
@@ -50,7 +60,7 @@ def test_a_page_has_no_fault_of_accessibility(site: Site, page: Page, path: str)
     assert [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in found] == []
 
 
-@pytest.mark.parametrize("path", PATHS[:3])
+@pytest.mark.parametrize("path", PATHS[:4])
 def test_a_page_needs_nothing_from_elsewhere_and_breaks_no_rule(site: Site, page: Page, path: str) -> None:
     site.faults.clear()
     answer = page.goto(site.address + path)

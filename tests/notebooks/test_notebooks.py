@@ -36,7 +36,7 @@ def kernel(tmp_path_factory):
 
 
 def test_there_are_notebooks():
-    assert NAMES == ["01_explore_a_market", "02_train_and_compare", "03_explain", "04_decide"]
+    assert NAMES == ["01_explore_a_market", "02_train_and_compare", "03_explain", "04_decide", "05_attribution"]
 
 
 @each

@@ -47,7 +47,8 @@ def test_names_are_identifiers_in_lower_camel_case(document: dict[str, Any]) -> 
 def test_operation_ids_are_stable(document: dict[str, Any]) -> None:
     assert sorted(operation["operationId"] for _, operation in operations(document)) == [
         "appendAccounts", "appendContacts", "appendDeals", "appendHandoffs", "appendStageChanges", "appendTouchpoints",
-        "livez", "readAccount", "readyz", "scoreAccount", "scoreAccounts", "version",
+        "livez", "readAccount", "readAccountAttribution", "readAttribution", "readyz", "scoreAccount", "scoreAccounts",
+        "version",
     ]  # fmt: skip
 
 

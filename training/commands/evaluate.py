@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
-from features.console import Console
+from features.console import Console, spare_threads
 from training.commands.options import (
     CacheOption,
     ConfigOption,
     GoalOption,
     SeedOption,
     SettingsOption,
-    spare_threads,
     teller,
 )
 

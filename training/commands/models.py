@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from features.console import Console, ExitCode
-from training.commands.options import CacheOption, ConfigOption, GoalOption, SettingsOption, spare_threads
+from features.console import Console, ExitCode, spare_threads
+from training.commands.options import CacheOption, ConfigOption, GoalOption, SettingsOption
 
 if TYPE_CHECKING:
     from features.agreement import Agreement

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,13 +22,6 @@ CacheOption = Annotated[
     Path | None,
     typer.Option(envvar="SMARKETING_CACHE", help="Folder of the models; beside the store unless given."),
 ]
-
-
-def spare_threads() -> None:
-    """Keep numpy to one thread and let LightGBM's sleep; called before either is imported, for then they read it."""
-    # The matrices are small: threads that spin while they wait for one another cost more than they give.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def teller(console: Console, advance: Callable[[int], None]) -> Callable[[str], None]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from features.console import Console, ExitCode
+from features.console import Console, ExitCode, spare_threads
 from features.errors import NotEnoughDataError
-from training.commands.options import CacheOption, ConfigOption, SeedOption, SettingsOption, spare_threads, teller
+from training.commands.options import CacheOption, ConfigOption, SeedOption, SettingsOption, teller
 
 if TYPE_CHECKING:
     from features.agreement import Agreement

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from features.console import Console
-from training.commands.options import ConfigOption, GoalOption, SeedOption, SettingsOption, spare_threads, teller
+from features.console import Console, spare_threads
+from training.commands.options import ConfigOption, GoalOption, SeedOption, SettingsOption, teller
 
 
 def tune(

@@ -38,6 +38,11 @@ def test_no_template_holds_a_script_a_style_or_an_address_of_elsewhere() -> None
         assert all('type="application/json"' in tag for tag in inline), path.name
 
 
+def test_no_script_or_style_ends_its_own_tag() -> None:
+    for name, asset in assets().items():
+        assert not re.search(r"</(script|style)", asset.content.decode(), re.I), name
+
+
 def test_our_own_style_and_scripts_are_small() -> None:
     own = [path for path in FOLDER.iterdir() if path.suffix in {".css", ".js"}]
     assert len(own) == 2
