@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from features.agreement import BOUGHT_AGAIN, Agreement, Attribution
 from features.errors import RowError, UnknownError, nearest
 from features.schema import FOREVER
-from models.attribution.incremental import LiftTest
 from models.attribution.rules import rules
+
+if TYPE_CHECKING:
+    # The service asks questions and leaves the answers, and scipy's sparse matrices, to a child.
+    from models.attribution.incremental import LiftTest
 
 COLUMNS = (
     "channel", "campaign", "content", "product", "actor_id", "team", "contact_id", "source", "touch_type", "direction",
